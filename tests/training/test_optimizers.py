@@ -1,0 +1,101 @@
+import keras
+import numpy as np
+import pytest
+
+from modelyard.training.optimizers import (
+    SmoothedCrossentropy,
+    WarmupSchedule,
+    make_optimizer,
+)
+
+
+def _course(kind, warmup_steps=2):
+    schedule = WarmupSchedule(kind, 3.0, 10, warmup_steps)
+    return np.array([float(schedule(step)) for step in range(10)])
+
+
+@pytest.mark.parametrize("kind", ["constant", "cosine", "one_cycle"])
+def test_schedules_warm_up_in_a_straight_line_to_the_peak(kind):
+    np.testing.assert_allclose(_course(kind)[:3], [1.0, 2.0, 3.0], atol=0.12)
+    assert _course(kind).max() <= 3.0
+
+
+def test_one_cycle_falls_in_a_straight_line_and_never_reaches_zero():
+    course = _course("one_cycle")[2:]
+    np.testing.assert_allclose(np.diff(course), -3.0 / 8, atol=1e-6)
+    assert course[-1] > 0
+
+
+def test_cosine_is_half_way_at_half_the_steps():
+    schedule = WarmupSchedule("cosine", 3.0, 100, 0)
+    assert float(schedule(50)) == pytest.approx(1.5, abs=0.05)
+
+
+def test_constant_stays_at_the_peak():
+    np.testing.assert_allclose(_course("constant")[2:], 3.0)
+
+
+def test_schedule_survives_serialization():
+    schedule = WarmupSchedule("cosine", 3.0, 10, 2)
+    config = keras.saving.serialize_keras_object(schedule)
+    again = keras.saving.deserialize_keras_object(config)
+    assert float(again(4)) == float(schedule(4))
+
+
+@pytest.mark.parametrize(
+    ("name", "rate"), [("sgd", 0.05), ("adam", 0.05), ("adamw", 0.05), ("muon", 0.5)]
+)
+def test_every_optimizer_lowers_the_loss(name, rate):
+    keras.utils.set_random_seed(0)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(64, 4)).astype("float32")
+    y = (x @ rng.normal(size=(4, 3))).argmax(1)
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    optimizer = make_optimizer(
+        name,
+        learning_rate=rate,
+        schedule="one_cycle",
+        total_steps=60,
+        warmup_share=0.2,
+        weight_decay=0.0 if name == "adam" else 0.01,
+        clip_norm=1.0,
+        ema=0.9,
+    )
+    model.compile(optimizer, SmoothedCrossentropy(), jit_compile=False)
+    before = model.evaluate(x, y, verbose=0)
+    model.fit(x, y, batch_size=64, epochs=60, verbose=0)
+    assert model.evaluate(x, y, verbose=0) < 0.5 * before
+
+
+def test_options_reach_the_optimizer():
+    optimizer = make_optimizer(
+        "sgd", learning_rate=0.1, total_steps=9, momentum=0.8, nesterov=True,
+        weight_decay=0.3, clip_norm=2.0, ema=0.99,
+    )  # fmt: skip
+    config = optimizer.get_config()
+    assert config["momentum"] == 0.8
+    assert config["nesterov"] is True
+    assert config["weight_decay"] == 0.3
+    assert config["global_clipnorm"] == 2.0
+    assert config["use_ema"] is True
+    assert config["ema_momentum"] == 0.99
+
+
+def test_plain_adam_refuses_weight_decay():
+    with pytest.raises(ValueError, match=r"adamw.*weight_decay=0\.1"):
+        make_optimizer("adam", learning_rate=0.1, total_steps=1, weight_decay=0.1)
+
+
+def test_unknown_optimizer_is_named():
+    with pytest.raises(ValueError, match="Received: optimizer='lion'"):
+        make_optimizer("lion", learning_rate=0.1, total_steps=1)
+
+
+def test_smoothed_loss_agrees_with_keras_on_one_hot_labels():
+    logits = np.random.default_rng(0).normal(size=(5, 4)).astype("float32")
+    labels = np.array([0, 3, 1, 2, 2])
+    expected = keras.losses.CategoricalCrossentropy(
+        from_logits=True, label_smoothing=0.2
+    )(np.eye(4, dtype="float32")[labels], logits)
+    ours = SmoothedCrossentropy(0.2)(labels, logits)
+    assert float(ours) == pytest.approx(float(expected), rel=1e-6)

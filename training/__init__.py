@@ -1,0 +1,1 @@
+"""What every run shares: precision, optimizers, fit with resume, run folder, export."""

@@ -1,0 +1,63 @@
+"""Scores of a trained classifier, also averaged over shifted and flipped views."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import keras
+import numpy as np
+
+from modelyard.data.image_pipeline import make_evaluation_dataset
+
+Views = Literal["none", "flip", "shift", "flip_shift"]
+
+
+def predict_scores(
+    model: keras.Model, images: np.ndarray, *, views: Views = "none"
+) -> np.ndarray:
+    """Predicts class probabilities.
+
+    Args:
+        model: Model from pixels to logits.
+        images: uint8 `(n, height, width, channels)`.
+        views: Test-time augmentation: the logits are averaged over the picture
+            and its mirror image (`"flip"`), its copies moved by one pixel up,
+            down, left and right (`"shift"`), or both.
+
+    Returns:
+        float32 `(n, num_classes)`; rows sum to one.
+    """
+    logits = np.mean([_logits(model, view(images)) for view in _VIEWS[views]], axis=0)
+    scores = np.exp(logits - logits.max(-1, keepdims=True))
+    return (scores / scores.sum(-1, keepdims=True)).astype("float32")
+
+
+def _logits(model: keras.Model, images: np.ndarray) -> np.ndarray:
+    """Logits of all images, in order."""
+    labels = np.zeros(len(images), "int64")
+    dataset = make_evaluation_dataset(images, labels, batch_size=500)
+    return model.predict(dataset, verbose=0)
+
+
+def _shifted(down: int, right: int) -> Callable[[np.ndarray], np.ndarray]:
+    """A function that moves pictures by a pixel and repeats their border."""
+
+    def view(images):
+        padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
+        height, width = images.shape[1:3]
+        return padded[:, 1 - down :, 1 - right :][:, :height, :width]
+
+    return view
+
+
+def _mirrored(view: Callable[[np.ndarray], np.ndarray]):
+    """The same view of the mirror image."""
+    return lambda images: view(images[:, :, ::-1])
+
+
+_SHIFTS = [_shifted(*step) for step in ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))]
+_VIEWS: dict[str, list] = {
+    "none": _SHIFTS[:1],
+    "flip": [_SHIFTS[0], _mirrored(_SHIFTS[0])],
+    "shift": _SHIFTS,
+    "flip_shift": [*_SHIFTS, *map(_mirrored, _SHIFTS)],
+}
