@@ -1,0 +1,33 @@
+"""End-to-end pipelines, one file a task. Importing this loads no TensorFlow."""
+
+import dataclasses
+import importlib
+from types import ModuleType
+
+
+@dataclasses.dataclass(frozen=True)
+class Pipeline:
+    """An entry of the list of pipelines.
+
+    Attributes:
+        name: Name on the command line.
+        summary: One line on what it does.
+        module: Module with `Config`, `RECIPES`, `run`, `evaluate` and `export`.
+    """
+
+    name: str
+    summary: str
+    module: str
+
+    def load(self) -> ModuleType:
+        """Imports the pipeline's module."""
+        return importlib.import_module(self.module)
+
+
+PIPELINES = (
+    Pipeline(
+        "classify-images",
+        "Trains an image classifier and exports it with four signatures.",
+        "modelyard.pipelines.classify_images",
+    ),
+)

@@ -1,0 +1,246 @@
+"""What comes out of a classification run: metrics, files, report, summary."""
+
+import dataclasses
+import shlex
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+
+from modelyard.data.loading import ImageSplits
+from modelyard.pipelines.references import find_references
+from modelyard.training import run_folder as runs
+from modelyard.training.checkpoint import Progress
+from modelyard.training.evaluation import Views, predict_scores
+from modelyard.training.files import storage_errors, write_atomically, write_text
+from modelyard.training.metrics import classification_metrics
+from modelyard.training.model_card import model_card_text
+from modelyard.training.report import DatasetFacts, Report, write_report
+
+_GOLDEN_EXAMPLES = 8
+
+
+def describe_splits(splits: ImageSplits) -> str:
+    """Returns the sizes of the splits and what their checks found, as text."""
+    height, width, channels = splits.image_shape
+    sizes = ", ".join(f"{name} {n:,}" for name, n in _split_sizes(splits).items())
+    found = "; ".join(
+        f"{name.replace('_', ' ')} {value}" for name, value in splits.findings.items()
+    )
+    return (
+        f"{splits.card.title}: {sizes}; {splits.num_classes} classes, "
+        f"{height}x{width}x{channels}\nchecked: {found}"
+    )
+
+
+def save_classifier(folder: Path, model: keras.Model, splits: ImageSplits) -> None:
+    """Writes `model.keras`, and a few test images to export it with."""
+    path = folder / "model.keras"
+    partial = folder / ".partial.keras"
+    with storage_errors(path):
+        try:
+            model.save(partial)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+    images = splits.test.images[:_GOLDEN_EXAMPLES]
+    names = np.array(splits.class_names)
+    write_atomically(
+        folder / "examples.npz",
+        lambda file: np.savez(file, images=images, class_names=names),
+    )
+
+
+def measure(
+    model: keras.Model,
+    splits: ImageSplits,
+    progress: Progress,
+    *,
+    batch_size: int,
+    views: Views,
+    timing: dict[str, float],
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """Measures a trained model.
+
+    Args:
+        model: The trained model, from pixels to logits.
+        splits: The examples.
+        progress: History of the training.
+        batch_size: Examples per update.
+        views: Test-time augmentation, as for `predict_scores`.
+        timing: Seconds that were spent before the training, by name.
+
+    Returns:
+        The probabilities of the test images, float32 `(n, num_classes)`, and the
+        content of `metrics.json`.
+    """
+    metrics: dict[str, Any] = {}
+    began = time.perf_counter()
+    scores = predict_scores(model, splits.test.images)
+    evaluate_seconds = time.perf_counter() - began
+    metrics["test"] = classification_metrics(scores, splits.test.labels)
+    if views != "none":
+        augmented = predict_scores(model, splits.test.images, views=views)
+        metrics["test_augmented"] = classification_metrics(
+            augmented, splits.test.labels
+        )
+    validation = predict_scores(model, splits.validation.images)
+    metrics["validation"] = classification_metrics(validation, splits.validation.labels)
+    steps = max(len(splits.train) // batch_size, 1)
+    seen = steps * batch_size * progress.epoch
+    metrics["timing"] = {
+        **timing,
+        "train_seconds": progress.train_seconds,
+        "epochs": progress.epoch,
+        "examples_per_second": seen / progress.train_seconds,
+        "input_wait_share": progress.input_wait_seconds / progress.train_seconds,
+        "evaluate_seconds": evaluate_seconds,
+    }
+    return scores, metrics
+
+
+def make_report(
+    folder: Path,
+    splits: ImageSplits,
+    scores: np.ndarray,
+    metrics: dict[str, Any],
+    progress: Progress,
+) -> Report:
+    """Gathers what the page of a run shows.
+
+    Args:
+        folder: The run's folder, with `config.json` and `environment.json`.
+        splits: The examples.
+        scores: Probabilities of the test images, float32 `(n, num_classes)`.
+        metrics: What `measure` gave.
+        progress: History of the training.
+    """
+    config = runs.read_run_json(folder, "config.json")
+    card = splits.card
+    return Report(
+        title=f"{card.title}: {config['model']}",
+        subtitle=f"{config['pipeline']}, recipe {config['recipe']}",
+        config=config,
+        environment=runs.read_run_json(folder, "environment.json"),
+        history=pd.DataFrame(progress.history),
+        metrics=metrics,
+        class_names=splits.class_names,
+        images=splits.test.images,
+        labels=splits.test.labels,
+        scores=scores,
+        dataset=DatasetFacts(
+            title=card.title,
+            licence=card.licence,
+            citation=card.citation,
+            url=card.url,
+            split_sizes=_split_sizes(splits),
+        ),
+        findings=splits.findings,
+        references=find_references(card.name, config["model"]),
+    )
+
+
+def write_model_card(folder: Path, report: Report, name: str) -> None:
+    """Writes the model card of a run, which travels with its exports.
+
+    Args:
+        folder: The run's folder.
+        report: The facts.
+        name: Name of the model in TF Serving.
+    """
+    height, width, channels = report.images.shape[1:]
+    classes = len(report.class_names)
+    pixels = f"float32 (n, {height}, {width}, {channels}) in [0, 255]"
+    answers = {
+        "scores": f"float32 (n, {classes}), probabilities",
+        "classes": f"string (n, {classes}), the names beside them",
+    }
+    card = model_card_text(
+        report,
+        intended_use=(
+            f"Telling apart the {classes} classes of {report.dataset.title}, in "
+            "pictures like those it was trained on."
+        ),
+        limits=(
+            "It names one of its classes for every picture, whatever is on it.",
+            f"Pictures are resized to {width}x{height} pixels.",
+            "Orientation tags in JPEG files are not followed.",
+        ),
+        signatures={
+            "serving_default": {"inputs": {"pixels": pixels}, "outputs": answers},
+            "serve_bytes": {
+                "inputs": {"image_bytes": "string (n,), JPEG, PNG, GIF or BMP files"},
+                "outputs": answers,
+            },
+            "classify": {
+                "inputs": {
+                    "inputs": "string (n,), tf.Examples with the bytes feature `image`"
+                },
+                "outputs": answers,
+            },
+            "embed": {
+                "inputs": {"pixels": pixels},
+                "outputs": {"embedding": "float32 (n, d), what the last layer sees"},
+            },
+        },
+        example_request=(
+            "curl http://localhost:8501/v1/models/"
+            f'{name}:predict -d \'{{"signature_name": "serve_bytes", '
+            '"instances": [{"b64": "\'$(base64 -w0 picture.png)\'"}]}\''
+        ),
+    )
+    write_text(folder / "MODEL_CARD.md", card)
+
+
+def finish_report(folder: Path, report: Report, exported: Path | None) -> None:
+    """Writes `report.html`, with the commands that use the export."""
+    if exported is not None:
+        base = exported.resolve().parent
+        report = dataclasses.replace(
+            report,
+            export_path=str(exported),
+            predict_command=f"modelyard predict {shlex.quote(str(exported))} IMAGE...",
+            serve_command=(
+                f"tensorflow_model_server --rest_api_port=8501 "
+                f"--model_name={base.name} --model_base_path={shlex.quote(str(base))}"
+            ),
+        )
+    write_report(folder / "report.html", report)
+
+
+def summarise(folder: Path, metrics: dict[str, Any], exported: Path | None) -> str:
+    """Returns the last words of a run: figures, files and what to do next."""
+    test, timing = metrics["test"], metrics["timing"]
+    low, high = test["accuracy_interval"]
+    wrong = round(test["error_rate"] * test["num_examples"])
+    accuracy = (
+        f"Test accuracy {test['accuracy']:.2%} (95% interval {low:.2%} to {high:.2%}; "
+        f"{wrong} of {test['num_examples']:,} wrong), log loss {test['log_loss']:.4f}"
+    )
+    training = (
+        f"Trained {timing['epochs']} epochs in {timing['train_seconds']:.1f} s: "
+        f"{timing['examples_per_second']:,.0f} examples/s, "
+        f"{timing['input_wait_share']:.1%} of the time waiting for input"
+    )
+    lines = [accuracy, training, f"Report: {folder / 'report.html'}"]
+    if "test_augmented" in metrics:
+        augmented = metrics["test_augmented"]["accuracy"]
+        lines.insert(1, f"  with test-time augmentation {augmented:.2%}")
+    if exported is not None:
+        lines += [
+            f"Export: {exported}",
+            f"Predict: modelyard predict {shlex.quote(str(exported))} IMAGE...",
+        ]
+    return "\n".join(lines)
+
+
+def _split_sizes(splits: ImageSplits) -> dict[str, int]:
+    """Examples by split."""
+    return {
+        "train": len(splits.train),
+        "validation": len(splits.validation),
+        "test": len(splits.test),
+    }

@@ -1,0 +1,444 @@
+"""Image classification: from a data set to a checked SavedModel.
+
+    modelyard run classify-images --dataset mnist --recipe fast
+    python pipelines/classify_images.py --dataset mnist --recipe fast
+
+TensorFlow and Keras are imported within the functions that need them: `--help`
+must answer at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import inspect
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from rich.console import Console
+
+from modelyard.pipelines.names import require_known
+from modelyard.pipelines.recipes import Recipe
+
+if TYPE_CHECKING:
+    import keras
+
+    from modelyard.data.loading import ImageSplits
+
+NAME = "classify-images"
+MODELS = ("perceptron", "mlp", "lenet", "convnet", "residual_cnn")
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Settings of one run. Defaults are overridden by the recipe."""
+
+    dataset: str = "digits"
+    """`mnist`, `cifar10`, ... (see `modelyard list`) or `folder:PATH`."""
+    model: str = "convnet"
+    """perceptron, mlp, lenet, convnet or residual_cnn."""
+    recipe: str = "fast"
+    """smoke (seconds), fast (best accuracy per second) or best (best accuracy)."""
+    seed: int = 0
+    """Seed of the weights, the validation cut, the data order and dropout."""
+
+    epochs: int = 10
+    """Passes over the training examples."""
+    batch_size: int | Literal["full"] = 256
+    """Examples per update: 1 is stochastic, `full` takes all of them at once."""
+    optimizer: Literal["sgd", "adam", "adamw", "muon"] = "adamw"
+    """Update rule."""
+    learning_rate: float = 0.006
+    """Peak learning rate."""
+    schedule: Literal["constant", "cosine", "one_cycle"] = "one_cycle"
+    """Course of the learning rate after its warm-up."""
+    warmup_share: float = 0.25
+    """Share of all updates that warm up."""
+    weight_decay: float = 0.05
+    """Decoupled weight decay of sgd, adamw and muon."""
+    momentum: float = 0.9
+    """Momentum of sgd and muon."""
+    nesterov: bool = True
+    """Whether that momentum is Nesterov's."""
+    clip_norm: float = 0.0
+    """Largest norm of all gradients together; 0 is no clipping."""
+    label_smoothing: float = 0.0
+    """Share of each label that is spread over all classes."""
+    ema: float = 0.0
+    """Momentum of an average of the weights that replaces them; 0 is none."""
+    early_stopping: int = 0
+    """Epochs without a lower validation loss that end the training; 0 is never."""
+
+    activation: str | None = None
+    """Activation of the hidden layers; the model's own if not given."""
+    initializer: str | None = None
+    """Keras initializer of the weights; the model's own if not given."""
+    dropout: float | None = None
+    """Dropout rate; the model's own if not given."""
+    l2: float | None = None
+    """L2 penalty on the weights; the model's own if not given."""
+
+    shift: int = 0
+    """Augmentation: largest shift in pixels."""
+    flip: bool = False
+    """Augmentation: mirror half of the pictures."""
+    cutout: int = 0
+    """Augmentation: side of a square that is blanked."""
+    rotate: float = 0.0
+    """Augmentation: largest rotation in degrees."""
+    scale: float = 0.0
+    """Augmentation: largest change of size, as a share."""
+    shear: float = 0.0
+    """Augmentation: largest shear in degrees."""
+    padding: Literal["zero", "reflect"] = "zero"
+    """What comes in at the border of moved pictures."""
+    test_time_augmentation: Literal["none", "flip", "shift", "flip_shift"] = "none"
+    """Views averaged for the extra test metrics `test_augmented`."""
+
+    validation_share: float = 1 / 12
+    """Share of the training examples kept for validation."""
+    max_train_examples: int | None = None
+    """Train on a balanced part of that many examples only."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Precision of the training; exports are float32."""
+    xla: Literal["auto", "on", "off"] = "auto"
+    """Compile training steps with XLA; auto does so on a GPU."""
+    export: bool = True
+    """Publish a SavedModel at the end."""
+    export_name: str | None = None
+    """Name below the folder of SavedModels; <dataset>-<model> if not given."""
+    runs_dir: str = "runs"
+    """Root of the run folders."""
+    saved_models_dir: str = "saved_models"
+    """Root of the SavedModels."""
+
+    def __post_init__(self):
+        """Refuses values that no training can use."""
+        rules = (
+            ("epochs", self.epochs >= 1, "at least 1"),
+            (
+                "batch_size",
+                self.batch_size == "full" or self.batch_size >= 1,
+                'at least 1, or "full"',
+            ),
+            ("learning_rate", self.learning_rate > 0, "above 0"),
+            ("warmup_share", 0 <= self.warmup_share < 1, "in [0, 1)"),
+            ("weight_decay", self.weight_decay >= 0, "at least 0"),
+            ("momentum", 0 <= self.momentum < 1, "in [0, 1)"),
+            ("clip_norm", self.clip_norm >= 0, "at least 0"),
+            ("label_smoothing", 0 <= self.label_smoothing < 1, "in [0, 1)"),
+            ("ema", 0 <= self.ema < 1, "in [0, 1)"),
+            ("early_stopping", self.early_stopping >= 0, "at least 0"),
+            ("validation_share", 0 < self.validation_share < 1, "in (0, 1)"),
+        )
+        require_known("model", self.model, MODELS)
+        for name, holds, rule in rules:
+            if not holds:
+                raise ValueError(
+                    f"`{name}` must be {rule}. Received: {name}={getattr(self, name)!r}"
+                )
+
+
+RECIPES = (
+    Recipe(
+        "smoke",
+        "seconds: a few steps, to see that everything works",
+        {"epochs": 1, "max_train_examples": 1024, "batch_size": 64},
+    ),
+    Recipe("fast", "the best accuracy per second", {"epochs": 10}),
+    Recipe(
+        "fast",
+        "",
+        {"epochs": 3, "learning_rate": 0.01, "shift": 1},
+        datasets=("mnist",),
+        models=("convnet",),
+    ),
+    Recipe(
+        "fast",
+        "",
+        {"epochs": 40, "batch_size": 32, "learning_rate": 0.004, "shift": 1},
+        datasets=("digits",),
+    ),
+    Recipe(
+        "best",
+        "the best accuracy",
+        {
+            "epochs": 30,
+            "ema": 0.998,
+            "shift": 2,
+            "rotate": 11.0,
+            "scale": 0.14,
+            "shear": 11.0,
+            "test_time_augmentation": "shift",
+        },
+    ),
+)
+
+
+def run(
+    config: Config, *, resume: Path | None = None, console: Console | None = None
+) -> Path:
+    """Trains, tests, exports and reports; returns the folder of the run.
+
+    Args:
+        config: Settings; for a resumed run the ones it was started with.
+        resume: Folder of an interrupted run to go on with.
+        console: Where progress is shown; the standard output if not given.
+
+    Raises:
+        ValueError: If a setting does not fit the model or the data.
+        StorageError: If a folder cannot be written or has no room.
+        DivergenceError: If the loss is no longer finite.
+        GateError: If the export does not predict like the trained model.
+    """
+    from modelyard.pipelines import classification_results as results
+    from modelyard.training import run_folder as runs
+    from modelyard.training.files import require_space, write_json
+    from modelyard.training.fit import fit_resumably
+
+    console = console or Console()
+    began = time.perf_counter()
+    options = _model_options(config)
+    splits = _load(config)
+    timing = {"load_seconds": time.perf_counter() - began}
+    console.print(results.describe_splits(splits), highlight=False)
+    began = time.perf_counter()
+    model, steps = _compiled_model(config, splits, options)
+    timing["build_seconds"] = time.perf_counter() - began
+    for root in (config.runs_dir, config.saved_models_dir):
+        # Checkpoints with two averages a weight, the model, its export, a report.
+        require_space(Path(root), 20_000_000 + 64 * model.count_params())
+    folder = resume or runs.new_run_folder(
+        Path(config.runs_dir), NAME, config.dataset, config.model
+    )
+    runs.write_config(folder, NAME, config)
+    write_json(folder / "environment.json", runs.describe_environment(model))
+    console.print(f"Run: {folder}", highlight=False)
+    with _way_to_resume(folder, console):
+        progress = fit_resumably(
+            model,
+            lambda finished: _training_dataset(config, splits, finished),
+            _validation_dataset(splits),
+            epochs=config.epochs,
+            steps_per_epoch=steps,
+            folder=folder,
+            patience=config.early_stopping,
+            console=console,
+        )
+        classifier = _as_float32(model, config, splits, options)
+        results.save_classifier(folder, classifier, splits)
+        scores, metrics = results.measure(
+            classifier,
+            splits,
+            progress,
+            batch_size=_batch_size(config, splits),
+            views=config.test_time_augmentation,
+            timing=timing,
+        )
+        write_json(folder / "metrics.json", metrics)
+        report = results.make_report(folder, splits, scores, metrics, progress)
+        results.write_model_card(folder, report, _export_name(config))
+        exported = export(folder) if config.export else None
+        results.finish_report(folder, report, exported)
+    console.print(results.summarise(folder, metrics, exported), highlight=False)
+    return folder
+
+
+def evaluate(folder: Path) -> dict[str, Any]:
+    """Measures the model of a finished run on the test split once more.
+
+    Returns:
+        The metrics, as under `test` in the run's `metrics.json`.
+    """
+    import keras
+
+    from modelyard.training import metrics
+    from modelyard.training import run_folder as runs
+    from modelyard.training.evaluation import predict_scores
+
+    config = runs.read_config(folder, Config)
+    runs.require_finished(folder)
+    splits = _load(config)
+    model = keras.models.load_model(folder / "model.keras")
+    scores = predict_scores(model, splits.test.images)
+    return metrics.classification_metrics(scores, splits.test.labels)
+
+
+def export(folder: Path) -> Path:
+    """Publishes the model of a finished run as a SavedModel; returns its path.
+
+    Raises:
+        RunError: If the run has not finished its training.
+        GateError: If the export does not predict like the trained model.
+    """
+    import keras
+    import numpy as np
+
+    from modelyard.training import run_folder as runs
+    from modelyard.training.export import export_image_classifier
+
+    config = runs.read_config(folder, Config)
+    runs.require_finished(folder)
+    with np.load(folder / "examples.npz") as examples:
+        images, class_names = examples["images"], examples["class_names"].tolist()
+    documents = ("config.json", "environment.json", "metrics.json", "MODEL_CARD.md")
+    return export_image_classifier(
+        keras.models.load_model(folder / "model.keras"),
+        Path(config.saved_models_dir) / _export_name(config),
+        class_names=class_names,
+        golden_images=images,
+        extra_files=[folder / name for name in documents],
+    )
+
+
+def _export_name(config: Config) -> str:
+    """Name of the export, below the root of the SavedModels."""
+    from modelyard.training.run_folder import slug
+
+    return config.export_name or f"{slug(config.dataset)}-{config.model}"
+
+
+def _model_options(config: Config) -> dict[str, Any]:
+    """Arguments for the builder, from the fields that were given."""
+    from modelyard.models import BUILDERS
+
+    names = ("activation", "initializer", "dropout", "l2")
+    given = {n: getattr(config, n) for n in names if getattr(config, n) is not None}
+    accepted = inspect.signature(BUILDERS[config.model]).parameters
+    for name, value in given.items():
+        if name not in accepted:
+            raise ValueError(
+                f"`{name}` is not an option of the model {config.model}, which "
+                f"takes {', '.join(n for n in names if n in accepted)}. "
+                f"Received: {name}={value!r}"
+            )
+    return given
+
+
+def _load(config: Config) -> ImageSplits:
+    """The examples that the config names."""
+    from modelyard.data.loading import load_images
+
+    return load_images(
+        config.dataset,
+        validation_share=config.validation_share,
+        seed=config.seed,
+        max_train_examples=config.max_train_examples,
+    )
+
+
+def _batch_size(config: Config, splits: ImageSplits) -> int:
+    """Examples per update, at most all of them."""
+    count = len(splits.train)
+    return count if config.batch_size == "full" else min(config.batch_size, count)
+
+
+def _compiled_model(
+    config: Config, splits: ImageSplits, options: dict[str, Any]
+) -> tuple[keras.Model, int]:
+    """The model to train, seeded, and the updates of an epoch."""
+    import keras
+
+    from modelyard.data.image_pipeline import steps_per_epoch
+    from modelyard.models import BUILDERS
+    from modelyard.training import optimizers, precision
+
+    steps = steps_per_epoch(len(splits.train), _batch_size(config, splits))
+    optimizer = optimizers.make_optimizer(
+        config.optimizer,
+        learning_rate=config.learning_rate,
+        schedule=config.schedule,
+        total_steps=steps * config.epochs,
+        warmup_share=config.warmup_share,
+        weight_decay=config.weight_decay,
+        momentum=config.momentum,
+        nesterov=config.nesterov,
+        clip_norm=config.clip_norm,
+        ema=config.ema,
+    )
+    keras.utils.set_random_seed(config.seed)
+    with precision.dtype_policy(precision.resolve_precision(config.precision)):
+        model = BUILDERS[config.model](
+            splits.image_shape, splits.num_classes, **options
+        )
+        model.compile(
+            optimizer,
+            optimizers.SmoothedCrossentropy(config.label_smoothing),
+            metrics=[keras.metrics.SparseCategoricalAccuracy("accuracy")],
+            jit_compile=precision.resolve_xla(config.xla),
+        )
+    return model, steps
+
+
+def _training_dataset(config: Config, splits: ImageSplits, finished: int):
+    """Batches of all epochs after the finished ones."""
+    from modelyard.data.image_pipeline import Augmentation, make_training_dataset
+
+    return make_training_dataset(
+        splits.train.images,
+        splits.train.labels,
+        batch_size=_batch_size(config, splits),
+        seed=config.seed,
+        epochs=config.epochs,
+        first_epoch=finished,
+        augmentation=Augmentation(
+            shift=config.shift,
+            flip=config.flip,
+            cutout=config.cutout,
+            rotate=config.rotate,
+            scale=config.scale,
+            shear=config.shear,
+            padding=config.padding,
+        ),
+    )
+
+
+def _validation_dataset(splits: ImageSplits):
+    """The validation examples, in order."""
+    from modelyard.data.image_pipeline import make_evaluation_dataset
+
+    return make_evaluation_dataset(
+        splits.validation.images, splits.validation.labels, batch_size=500
+    )
+
+
+def _as_float32(
+    trained: keras.Model, config: Config, splits: ImageSplits, options: dict[str, Any]
+) -> keras.Model:
+    """The trained model for use: float32 throughout, without its optimizer.
+
+    It is what gets measured, saved and served, so all three say the same.
+    """
+    from modelyard.models import BUILDERS
+    from modelyard.training import precision
+
+    with precision.dtype_policy("float32"):
+        model = BUILDERS[config.model](
+            splits.image_shape, splits.num_classes, **options
+        )
+    model.set_weights(trained.get_weights())
+    return model
+
+
+@contextlib.contextmanager
+def _way_to_resume(folder: Path, console: Console) -> Iterator[None]:
+    """Says how to go on when a run is interrupted or its disk is full."""
+    from modelyard.training.files import StorageError
+
+    try:
+        yield
+    except (KeyboardInterrupt, StorageError):
+        console.print(
+            f"Stopped. Go on with: modelyard run {NAME} --resume {folder}",
+            highlight=False,
+        )
+        raise
+
+
+if __name__ == "__main__":
+    from modelyard.pipelines.cli import main
+
+    sys.exit(main(["run", NAME, *sys.argv[1:]]))
