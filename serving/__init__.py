@@ -1,0 +1,1 @@
+"""What judges and runs exports, knowing nothing but the files of a SavedModel."""
