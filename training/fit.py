@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import keras
+import numpy as np
 import pandas as pd
 from rich.console import Console
 
@@ -20,6 +21,10 @@ from modelyard.training.files import write_text
 from modelyard.training.progress import ProgressDisplay
 
 _BEST = "best.npz"
+_REMEDY = (
+    "Nothing was exported. Try a lower `--learning-rate`, `--clip-norm 1` or "
+    "`--precision float32`."
+)
 
 
 class DivergenceError(RuntimeError):
@@ -122,12 +127,18 @@ class _Recorder(keras.callbacks.Callback):
             rate = float(self.model.optimizer.learning_rate)
             raise DivergenceError(
                 f"The loss became {logs['loss']} at step {step}, with a learning "
-                f"rate of {rate:.3g}. Nothing was exported. Try a lower "
-                "`--learning-rate` or set `--clip-norm 1`."
+                f"rate of {rate:.3g}. {_REMEDY}"
             )
 
     def on_epoch_end(self, epoch, logs=None):
         """Writes the checkpoint and judges whether to go on."""
+        for variable in self.model.variables:
+            # Some kernels turn NaN into zero on the way to the loss.
+            if not np.isfinite(keras.ops.convert_to_numpy(variable)).all():
+                raise DivergenceError(
+                    f"The weights {variable.path} became infinite or not a number in "
+                    f"epoch {epoch + 1}. {_REMEDY}"
+                )
         progress = self._progress
         progress.epoch = epoch + 1
         progress.train_seconds = time.perf_counter() - self._began
