@@ -84,9 +84,7 @@ def measure(
     metrics["test"] = classification_metrics(scores, splits.test.labels)
     if views != "none":
         augmented = predict_scores(model, splits.test.images, views=views)
-        metrics["test_augmented"] = classification_metrics(
-            augmented, splits.test.labels
-        )
+        metrics["test_tta"] = classification_metrics(augmented, splits.test.labels)
     validation = predict_scores(model, splits.validation.images)
     metrics["validation"] = classification_metrics(validation, splits.validation.labels)
     steps = max(len(splits.train) // batch_size, 1)
@@ -165,7 +163,6 @@ def write_model_card(folder: Path, report: Report, name: str) -> None:
             "pictures like those it was trained on."
         ),
         limits=(
-            "It names one of its classes for every picture, whatever is on it.",
             f"Pictures are resized to {width}x{height} pixels.",
             "Orientation tags in JPEG files are not followed.",
         ),
@@ -226,8 +223,8 @@ def summarise(folder: Path, metrics: dict[str, Any], exported: Path | None) -> s
         f"{timing['input_wait_share']:.1%} of the time waiting for input"
     )
     lines = [accuracy, training, f"Report: {folder / 'report.html'}"]
-    if "test_augmented" in metrics:
-        augmented = metrics["test_augmented"]["accuracy"]
+    if "test_tta" in metrics:
+        augmented = metrics["test_tta"]["accuracy"]
         lines.insert(1, f"  with test-time augmentation {augmented:.2%}")
     if exported is not None:
         lines += [

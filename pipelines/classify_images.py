@@ -96,7 +96,7 @@ class Config:
     padding: Literal["zero", "reflect"] = "zero"
     """What comes in at the border of moved pictures."""
     test_time_augmentation: Literal["none", "flip", "shift", "flip_shift"] = "none"
-    """Views averaged for the extra test metrics `test_augmented`."""
+    """Views averaged for the extra test metrics `test_tta`."""
 
     validation_share: float = 1 / 12
     """Share of the training examples kept for validation."""

@@ -1,6 +1,7 @@
 """The command line. Nothing heavy is imported before a command needs it."""
 
 import dataclasses
+import importlib
 import json
 import os
 import sys
@@ -68,6 +69,7 @@ def run(arguments: Sequence[str]) -> int:
     require_known("pipeline", name, names)
     module = next(p for p in PIPELINES if p.name == name).load()
     config, resume = parse_config(module, rest)
+    _import_tensorflow()
     module.run(config, resume=resume, console=OUT)
     return 0
 
@@ -110,6 +112,7 @@ def data(name: tyro.conf.Positional[str], output: Path | None = None) -> int:
         name: Data set, as `mnist`, `digits?fold=1` or `folder:PATH?size=64`.
         output: PNG file for the contact sheet; `<name>.png` here if not given.
     """
+    _import_tensorflow()
     from modelyard.data.contact_sheet import describe_splits, save_contact_sheet
     from modelyard.data.loading import load_images
     from modelyard.pipelines.classification_results import describe_splits as summary
@@ -132,6 +135,7 @@ def evaluate(run: _Path) -> int:
     Args:
         run: Folder of the run.
     """
+    _import_tensorflow()
     from modelyard.training.run_folder import read_run_json
 
     recorded = read_run_json(run, "metrics.json")["test"]
@@ -151,6 +155,7 @@ def export(run: _Path) -> int:
     Args:
         run: Folder of the run.
     """
+    _import_tensorflow()
     path = _pipeline_of(run).load().export(run)
     OUT.print(f"Export: {path}")
     return 0
@@ -167,7 +172,7 @@ def check(export: _Path, *, as_json: _Json = False) -> int:
 
     result = check_saved_model(export)
     if as_json:
-        _print_json(dataclasses.asdict(result) | {"ok": result.ok})
+        _print_json(dataclasses.asdict(result))
     else:
         _print_check(result)
     return 0 if result.ok else 1
@@ -190,16 +195,16 @@ def predict(
 
     if not inputs:
         raise ValueError("`inputs` must name at least one file. Received: none")
-    predictions, failures = predict_files(export, list(inputs))
+    predictions = predict_files(export, list(inputs))
     if as_json:
         _print_json([dataclasses.asdict(p) for p in predictions])
-    else:
-        for p in predictions:
+    for p in predictions:
+        if p.error:
+            ERR.print(f"[bold red]Error:[/] {escape(p.error)}")
+        elif not as_json:
             others = ", ".join(f"{label} {score:.3f}" for label, score in p.top[1:3])
-            OUT.print(f"{p.input}: [bold]{escape(p.label)}[/] {p.score:.3f} ({others})")
-    for path, reason in failures.items():
-        ERR.print(f"[bold red]Error:[/] {escape(str(path))}: {escape(reason)}")
-    return 1 if failures else 0
+            OUT.print(f"{p.input}: {p.label} {p.score:.3f} ({others})", markup=False)
+    return 1 if any(p.error for p in predictions) else 0
 
 
 def compare(runs: tyro.conf.Positional[tuple[Path, ...]]) -> int:
@@ -245,6 +250,22 @@ def _print_overview() -> None:
     OUT.print("First try: modelyard run classify-images --dataset digits")
 
 
+def _import_tensorflow() -> None:
+    """Imports TensorFlow without the lines that its libraries print on the way.
+
+    They are written before any log level is looked at. Errors are still raised.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            importlib.import_module("tensorflow")
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
 def _pipeline_of(run: Path) -> Pipeline:
     """The pipeline that a run folder belongs to."""
     from modelyard.training.run_folder import read_run_json
@@ -256,7 +277,7 @@ def _pipeline_of(run: Path) -> Pipeline:
 
 def _print_check(result: Any) -> None:
     """A check's rules, and what to do about those that do not hold."""
-    OUT.print(f"{result.directory}\n")
+    OUT.print(f"{result.directory} {result.note}\n", markup=False)
     for rule in result.rules:
         mark = {True: "[green]ok[/]    ", False: "[bold red]NOT OK[/]"}.get(
             rule.ok, "-     "

@@ -25,7 +25,7 @@ def compare_runs(folders: Sequence[Path]) -> dict[str, list[str]]:
         values = [config.get(name) for config in configs]
         if name not in _PLACES and any(value != values[0] for value in values):
             rows[name] = [str(value) for value in values]
-    for split in ("test", "test_augmented", "validation"):
+    for split in ("test", "test_tta", "validation"):
         if any(split in run for run in metrics):
             rows[f"{split} accuracy"] = [_accuracy(run.get(split)) for run in metrics]
     rows["test log loss"] = [f"{run['test']['log_loss']:.4f}" for run in metrics]

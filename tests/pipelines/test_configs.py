@@ -48,7 +48,9 @@ def test_config_written_by_a_run_can_be_used_as_a_file(tmp_path):
 def test_misspelt_setting_in_a_file_is_answered_with_the_nearest(tmp_path):
     path = tmp_path / "config.json"
     path.write_text(json.dumps({"epoch": 7}))
-    with pytest.raises(ValueError, match=r"setting in .*config\.json.*Did you mean epochs\?"):
+    with pytest.raises(
+        ValueError, match=r"setting in .*config\.json.*Did you mean epochs\?"
+    ):
         _config("--config", str(path))
 
 
@@ -61,7 +63,7 @@ def test_unreadable_file_is_named(tmp_path, text):
 
 
 def test_unknown_recipe_is_answered_with_the_known_ones():
-    with pytest.raises(ValueError, match="one of smoke, fast, best.*'fats'"):
+    with pytest.raises(ValueError, match=r"one of smoke, fast, best.*'fats'"):
         _config("--recipe", "fats")
 
 
@@ -89,7 +91,7 @@ def test_refused_flag_ends_with_exit_code_two_and_the_rule(capsys):
 
 
 def test_resume_stands_alone(tmp_path):
-    with pytest.raises(ValueError, match="`--resume` must stand alone.*--epochs 3"):
+    with pytest.raises(ValueError, match=r"`--resume` must stand alone.*--epochs 3"):
         _config("--resume", str(tmp_path), "--epochs", "3")
 
 

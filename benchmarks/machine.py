@@ -1,0 +1,31 @@
+"""What every result says of the machine and the versions behind it."""
+
+import datetime
+import os
+import platform
+import re
+from importlib import metadata
+from pathlib import Path
+
+_PACKAGES = (
+    "modelyard",
+    "tensorflow",
+    "keras",
+    "numpy",
+    "tensorflow-datasets",
+    "scikit-learn",
+)
+
+
+def describe_machine() -> dict:
+    """Returns date, processor, cores and versions."""
+    cpu = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
+    flags = Path("/proc/cpuinfo").read_text()
+    return {
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "cpu": cpu[1] if cpu else platform.machine(),
+        "cores": len(os.sched_getaffinity(0)),
+        "bfloat16_in_hardware": "amx_bf16" in flags or "avx512_bf16" in flags,
+        "python": platform.python_version(),
+        **{package: metadata.version(package) for package in _PACKAGES},
+    }
