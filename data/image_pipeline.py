@@ -1,0 +1,216 @@
+"""Fast `tf.data` input pipelines for images that fit in memory.
+
+The order of the examples and every random choice are pure functions of the seed,
+the epoch and the step, so a run that resumes at any epoch sees the very batches
+that an uninterrupted run sees.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from modelyard.data.augmentation import (
+    NO_AUGMENTATION,
+    Augmentation,
+    augment_images,
+)
+
+
+def steps_per_epoch(num_examples: int, batch_size: int) -> int:
+    """Counts the batches of one training epoch.
+
+    Args:
+        num_examples: Size of the training split, at least 1.
+        batch_size: Examples per batch, at least 1. The incomplete last batch is
+            dropped, unless it is the only one.
+
+    Returns:
+        Number of steps, at least 1.
+
+    Raises:
+        ValueError: If an argument is below 1.
+    """
+    for argument, value in (("num_examples", num_examples), ("batch_size", batch_size)):
+        if value < 1:
+            raise ValueError(
+                f"`{argument}` must be at least 1. Received: {argument}={value}"
+            )
+    return max(1, num_examples // batch_size)
+
+
+def make_training_dataset(
+    images: np.ndarray,
+    labels: np.ndarray,
+    *,
+    batch_size: int,
+    seed: int,
+    epochs: int,
+    first_epoch: int = 0,
+    augmentation: Augmentation = NO_AUGMENTATION,
+) -> tf.data.Dataset:
+    """Makes one stream of shuffled, augmented batches for all epochs.
+
+    Each epoch has `steps_per_epoch(len(images), batch_size)` batches of one static
+    shape, and no example comes twice in an epoch. There is no pause between epochs.
+
+    Args:
+        images: uint8 `(n, height, width, channels)`.
+        labels: int64 `(n,)`.
+        batch_size: Examples per batch; more than `n` means batches of `n`.
+        seed: Seed of order and augmentation, in [0, 2**31).
+        epochs: Epochs of the whole run.
+        first_epoch: Epoch to start at, in [0, epochs); a resumed run gets exactly
+            the batches that the whole run has from there on.
+        augmentation: Random transformations of the images.
+
+    Returns:
+        A dataset of `(images, labels)`: uint8 `(batch, height, width, channels)` in
+        [0, 255] and int64 `(batch,)`.
+
+    Raises:
+        ValueError: If the arrays disagree or an argument is out of range.
+    """
+    _check_arrays(images, labels)
+    steps = steps_per_epoch(len(images), batch_size)
+    if not 0 <= first_epoch < epochs:
+        raise ValueError(
+            "`first_epoch` must be in [0, epochs). "
+            f"Received: first_epoch={first_epoch}, epochs={epochs}"
+        )
+    if not 0 <= seed < 2**31:
+        raise ValueError(f"`seed` must be in [0, 2**31). Received: seed={seed}")
+    augmentation.check_fits(images.shape[1:])
+
+    batch_size = min(batch_size, len(images))
+    held = _hold_on_host(images, labels)
+    # Cutout hides a square behind the mean colour, which is zero for a model that
+    # standardises its input, as in the paper.
+    mean_colour = images.mean(axis=(0, 1, 2)) if augmentation.cutout else 0.0
+
+    def epoch_batches(epoch):
+        order = tf.random.experimental.stateless_shuffle(
+            tf.range(len(images)),
+            # Even here and odd in `make_batch`: the two never share a stream.
+            seed=tf.stack([tf.constant(seed, tf.int64), 2 * epoch]),
+            alg="philox",
+        )
+        batches = tf.reshape(order[: steps * batch_size], (steps, batch_size))
+        step = epoch * steps + tf.range(steps, dtype=tf.int64)
+        return tf.data.Dataset.from_tensor_slices((step, batches))
+
+    def make_batch(step, indices):
+        batch = tf.gather(held.images, indices)
+        batch = augment_images(
+            batch,
+            augmentation,
+            seed=tf.stack([tf.constant(seed, tf.int64), 2 * step + 1]),
+            fill=mean_colour,
+        )
+        return batch, tf.gather(held.labels, indices)
+
+    return (
+        tf.data.Dataset.range(first_epoch, epochs)
+        .flat_map(epoch_batches)
+        .map(make_batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        .prefetch(tf.data.AUTOTUNE)
+    )
+
+
+def make_evaluation_dataset(
+    images: np.ndarray, labels: np.ndarray, *, batch_size: int
+) -> tf.data.Dataset:
+    """Batches every example once, in order and unchanged.
+
+    Args:
+        images: uint8 `(n, height, width, channels)`.
+        labels: int64 `(n,)`.
+        batch_size: Examples per batch, at least 1; the last may be smaller.
+
+    Returns:
+        A dataset of `(images, labels)` batches, dtypes unchanged.
+
+    Raises:
+        ValueError: If the arrays disagree or `batch_size` is below 1.
+    """
+    _check_arrays(images, labels)
+    steps_per_epoch(len(images), batch_size)  # Checks `batch_size`.
+    held = _hold_on_host(images, labels)
+
+    def make_batch(start):
+        # Whole slices are copied at once, one example at a time is far slower.
+        rows = slice(start, tf.minimum(start + batch_size, len(images)))
+        return held.images[rows], held.labels[rows]
+
+    return (
+        tf.data.Dataset.range(0, len(images), batch_size)
+        .map(make_batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        .prefetch(tf.data.AUTOTUNE)
+    )
+
+
+class InputClock:
+    """Measures how long the consumer of a dataset waits for its elements.
+
+    A share of waiting near zero means that the input pipeline keeps up; near the
+    whole time of training, that it is the bottleneck.
+    """
+
+    def __init__(self) -> None:
+        """Starts at zero seconds."""
+        with tf.device("CPU"):
+            self._waited = tf.Variable(0.0, dtype=tf.float64, trainable=False)
+
+    @property
+    def wait_seconds(self) -> float:
+        """Seconds waited so far, over all iterations."""
+        return float(self._waited.numpy())
+
+    def attach(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
+        """Puts the clock between a dataset and its consumer.
+
+        Args:
+            dataset: Any dataset; what it prefetches itself costs no waiting.
+
+        Returns:
+            A dataset of the same elements, to be consumed as it is: anything that
+            prefetches behind the clock would hide the waiting.
+        """
+
+        def stop(asked_at, element):
+            self._waited.assign_add(tf.timestamp() - asked_at)
+            return element
+
+        # `zip` asks its parts in turn: first the time, then the element.
+        asked = tf.data.Dataset.counter().map(lambda _: tf.timestamp())
+        clocked = tf.data.Dataset.zip(asked, dataset).map(stop)
+        options = tf.data.Options()
+        options.experimental_optimization.inject_prefetch = False
+        return clocked.with_options(options)
+
+
+class _HostTensors(NamedTuple):
+    """Images and labels in host memory."""
+
+    images: tf.Tensor
+    labels: tf.Tensor
+
+
+def _hold_on_host(images, labels):
+    """Makes eager tensors for datasets to capture, not constants in their graph."""
+    with tf.device("CPU"):  # On a GPU machine they would land on the GPU.
+        return _HostTensors(tf.convert_to_tensor(images), tf.convert_to_tensor(labels))
+
+
+def _check_arrays(images, labels):
+    """Raises unless there are uint8 images and as many int64 labels."""
+    if images.dtype != np.uint8 or images.ndim != 4 or not len(images):
+        raise ValueError(
+            "`images` must be uint8 (n, height, width, channels) with n at least 1. "
+            f"Received: images of {images.dtype} {images.shape}"
+        )
+    if labels.dtype != np.int64 or labels.shape != (len(images),):
+        raise ValueError(
+            f"`labels` must be int64 ({len(images)},), one for each image. "
+            f"Received: labels of {labels.dtype} {labels.shape}"
+        )
