@@ -1,0 +1,49 @@
+import io
+
+import pytest
+from rich.console import Console
+
+from modelyard.training import progress
+from modelyard.training.progress import ProgressDisplay
+
+
+def _show(console, *, epochs=2, steps=3):
+    display = ProgressDisplay(console, epochs=epochs, steps=steps)
+    display.on_train_begin()
+    for epoch in range(epochs):
+        display.on_epoch_begin(epoch)
+        for step in range(steps):
+            display.on_train_batch_end(step, {"loss": 0.5})
+        display.on_epoch_end(epoch, {"loss": 0.25, "val_loss": 0.5})
+    display.on_train_end()
+    return console.file.getvalue()
+
+
+def test_pipes_get_one_plain_line_an_epoch():
+    text = _show(Console(file=io.StringIO(), width=80))
+    lines = text.splitlines()
+    assert len(lines) == 2
+    assert lines[1].startswith("epoch 2/2")
+    assert "loss 0.2500  val_loss 0.5000" in lines[1]
+    assert "\x1b" not in text
+
+
+def test_long_epochs_get_lines_in_between(monkeypatch):
+    monkeypatch.setattr(progress, "_PLAIN_SECONDS", 0.0)
+    text = _show(Console(file=io.StringIO(), width=80))
+    assert "epoch 1/2  step 3/3  loss 0.5000" in text
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_terminal_gets_a_bar_that_is_taken_away(fails):
+    console = Console(file=io.StringIO(), width=80, force_terminal=True)
+    display = ProgressDisplay(console, epochs=1, steps=3)
+    display.on_train_begin()
+    display.on_epoch_begin(0)
+    if not fails:
+        display.on_epoch_end(0, {})
+    display.close()
+    display.close()  # Once more does no harm.
+    text = console.file.getvalue()
+    assert "epoch 1/1" in text
+    assert "\x1b[?25h" in text  # The cursor is back.
