@@ -1,10 +1,11 @@
 """Cards of the image classification data sets."""
 
 import string
+from typing import Any
 
 from modelyard.data.dataset_card import DatasetCard
 
-_CIFAR_TERMS = {
+_CIFAR_TERMS: dict[str, Any] = {
     "licence": "No licence stated; the authors ask for the citation",
     "permitted_use": "Common in research; no grant is made, so ask before selling",
     "url": "https://www.cs.toronto.edu/~kriz/cifar.html",

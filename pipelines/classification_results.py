@@ -141,15 +141,18 @@ def make_report(
     )
 
 
-def write_model_card(folder: Path, report: Report, name: str) -> None:
+def write_model_card(
+    folder: Path, report: Report, name: str, image_shape: tuple[int, int, int]
+) -> None:
     """Writes the model card of a run, which travels with its exports.
 
     Args:
         folder: The run's folder.
         report: The facts.
         name: Name of the model in TF Serving.
+        image_shape: `(height, width, channels)`.
     """
-    height, width, channels = report.images.shape[1:]
+    height, width, channels = image_shape
     classes = len(report.class_names)
     pixels = f"float32 (n, {height}, {width}, {channels}) in [0, 255]"
     answers = {

@@ -240,7 +240,9 @@ def run(
         )
         write_json(folder / "metrics.json", metrics)
         report = results.make_report(folder, splits, scores, metrics, progress)
-        results.write_model_card(folder, report, _export_name(config))
+        results.write_model_card(
+            folder, report, _export_name(config), splits.image_shape
+        )
         exported = export(folder) if config.export else None
         results.finish_report(folder, report, exported)
     console.print(results.summarise(folder, metrics, exported), highlight=False)

@@ -49,13 +49,14 @@ def parse_config(
     names = [given.get(n, getattr(defaults, n)) for n in ("recipe", "dataset", "model")]
     recipe, dataset, model = names
     values = recipe_values(module.RECIPES, recipe, dataset.partition("?")[0], model)
+    summary = (module.__doc__ or "").splitlines()[0]
     config = tyro.cli(
         module.Config,
         default=module.Config(**values | given),
         args=others,
         prog=f"modelyard run {module.NAME}",
         description=(
-            f"{module.__doc__.splitlines()[0]} Values shown are those of the recipe; "
+            f"{summary} Values shown are those of the recipe; "
             "flags win over --config FILE (JSON, as in a run's config.json), the "
             "file over the recipe. --resume RUN goes on with an interrupted run."
         ),

@@ -154,7 +154,7 @@ class NativeModel:
                     status,
                 )
         try:
-            return [to_numpy(answer) for answer in answers]
+            return [to_numpy(answer) for answer in answers if answer is not None]
         finally:
             for answer in answers:
                 tf.TF_DeleteTensor(answer)
