@@ -63,4 +63,4 @@ def _check_labels(split, labels, num_classes):
 def _digests(images):
     """Hashes the pixels of each image."""
     rows = np.ascontiguousarray(images).reshape(len(images), -1)
-    return [hashlib.blake2b(row, digest_size=16).digest() for row in rows]
+    return [hashlib.blake2b(row.data, digest_size=16).digest() for row in rows]

@@ -61,8 +61,9 @@ def _read_split(builder, card, split):
     dataset = builder.as_dataset(
         split=split, shuffle_files=False, as_supervised=True
     ).batch(1000, num_parallel_calls=tf.data.AUTOTUNE)
-    images, labels = zip(*dataset.as_numpy_iterator(), strict=True)
-    images = np.concatenate(images)
+    batches = list(dataset.as_numpy_iterator())
+    images = np.concatenate([batch for batch, _ in batches])
+    labels = np.concatenate([batch for _, batch in batches])
     if card.transpose:
         images = np.ascontiguousarray(images.swapaxes(1, 2))
-    return Examples(images, np.concatenate(labels) - card.label_offset)
+    return Examples(images, labels - card.label_offset)

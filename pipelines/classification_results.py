@@ -31,7 +31,7 @@ def describe_splits(splits: ImageSplits) -> str:
         f"{name.replace('_', ' ')} {value}" for name, value in splits.findings.items()
     )
     return (
-        f"{splits.card.title}: {sizes}; {splits.num_classes} classes, "
+        f"{splits.spec} ({splits.card.title}): {sizes}; {splits.num_classes} classes, "
         f"{height}x{width}x{channels}\nchecked: {found}"
     )
 
@@ -119,8 +119,11 @@ def make_report(
     config = runs.read_run_json(folder, "config.json")
     card = splits.card
     return Report(
-        title=f"{card.title}: {config['model']}",
-        subtitle=f"{config['pipeline']}, recipe {config['recipe']}",
+        title=f"{config['dataset']}: {config['model']}",
+        subtitle=(
+            f"{card.title}; {config['pipeline']}, recipe {config['recipe']}, "
+            f"seed {config['seed']}"
+        ),
         config=config,
         environment=runs.read_run_json(folder, "environment.json"),
         history=pd.DataFrame(progress.history),

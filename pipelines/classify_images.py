@@ -25,6 +25,7 @@ from modelyard.pipelines.recipes import Recipe
 
 if TYPE_CHECKING:
     import keras
+    import tensorflow as tf
 
     from modelyard.data.loading import ImageSplits
 
@@ -375,7 +376,9 @@ def _compiled_model(
     return model, steps
 
 
-def _training_dataset(config: Config, splits: ImageSplits, finished: int):
+def _training_dataset(
+    config: Config, splits: ImageSplits, finished: int
+) -> tf.data.Dataset:
     """Batches of all epochs after the finished ones."""
     from modelyard.data.image_pipeline import Augmentation, make_training_dataset
 
@@ -398,7 +401,7 @@ def _training_dataset(config: Config, splits: ImageSplits, finished: int):
     )
 
 
-def _validation_dataset(splits: ImageSplits):
+def _validation_dataset(splits: ImageSplits) -> tf.data.Dataset:
     """The validation examples, in order."""
     from modelyard.data.image_pipeline import make_evaluation_dataset
 

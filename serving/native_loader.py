@@ -79,7 +79,7 @@ class NativeModel:
         """Returns the model itself."""
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         """Closes the session."""
         self.close()
 

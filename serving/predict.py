@@ -46,7 +46,7 @@ class Predictor:
         """Returns the predictor itself."""
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         """Frees the model."""
         self._model.close()
 

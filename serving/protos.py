@@ -116,7 +116,7 @@ def _pool() -> descriptor_pool.DescriptorPool:
     return pool
 
 
-def _add_field(message, name: str, number: int, kind: str) -> None:
+def _add_field(message: Any, name: str, number: int, kind: str) -> None:
     """Adds one field, and for a map also the message of its entries."""
     label = _Field.LABEL_OPTIONAL
     if kind.startswith("map<"):

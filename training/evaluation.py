@@ -9,6 +9,7 @@ import numpy as np
 from modelyard.data.image_pipeline import make_evaluation_dataset
 
 Views = Literal["none", "flip", "shift", "flip_shift"]
+_View = Callable[[np.ndarray], np.ndarray]
 
 
 def predict_scores(
@@ -38,7 +39,7 @@ def _logits(model: keras.Model, images: np.ndarray) -> np.ndarray:
     return model.predict(dataset, verbose=0)
 
 
-def _shifted(down: int, right: int) -> Callable[[np.ndarray], np.ndarray]:
+def _shifted(down: int, right: int) -> _View:
     """A function that moves pictures by a pixel and repeats their border."""
 
     def view(images):
@@ -49,13 +50,13 @@ def _shifted(down: int, right: int) -> Callable[[np.ndarray], np.ndarray]:
     return view
 
 
-def _mirrored(view: Callable[[np.ndarray], np.ndarray]):
+def _mirrored(view: _View) -> _View:
     """The same view of the mirror image."""
     return lambda images: view(images[:, :, ::-1])
 
 
 _SHIFTS = [_shifted(*step) for step in ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))]
-_VIEWS: dict[str, list] = {
+_VIEWS: dict[str, list[_View]] = {
     "none": _SHIFTS[:1],
     "flip": [_SHIFTS[0], _mirrored(_SHIFTS[0])],
     "shift": _SHIFTS,

@@ -2,11 +2,13 @@
 
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 from rich.console import Console
 
 from modelyard.data.image_pipeline import InputClock
@@ -33,8 +35,8 @@ class DivergenceError(RuntimeError):
 
 def fit_resumably(
     model: keras.Model,
-    make_dataset,
-    validation,
+    make_dataset: Callable[[int], tf.data.Dataset],
+    validation: tf.data.Dataset,
     *,
     epochs: int,
     steps_per_epoch: int,

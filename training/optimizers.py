@@ -1,7 +1,7 @@
 """Optimizers, learning-rate schedules and the loss of a classifier."""
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import keras
 from keras import ops
@@ -143,7 +143,7 @@ class SmoothedCrossentropy(keras.losses.Loss):
     """
 
     def __init__(
-        self, label_smoothing: float = 0.0, name: str = "crossentropy", **kwargs
+        self, label_smoothing: float = 0.0, name: str = "crossentropy", **kwargs: Any
     ):
         super().__init__(name=name, **kwargs)
         self.label_smoothing = label_smoothing

@@ -90,6 +90,6 @@ class ProgressDisplay(keras.callbacks.Callback):
             self._bar = None
 
 
-def _describe(logs) -> str:
+def _describe(logs: dict[str, float] | None) -> str:
     """Metrics as `name value` pairs."""
     return "  ".join(f"{name} {value:.4f}" for name, value in (logs or {}).items())

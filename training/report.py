@@ -132,7 +132,8 @@ class Report:
                 "`scores`, `labels` and `images` must be of the same test examples. "
                 f"Received: lengths {lengths}"
             )
-        for link in (self.dataset, *self.references):
+        links: list[DatasetFacts | Reference] = [self.dataset, *self.references]
+        for link in links:
             # Escaping alone would let a `javascript:` address through.
             if not link.url.startswith(("http://", "https://")):
                 raise ValueError(
