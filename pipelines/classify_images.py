@@ -143,18 +143,45 @@ class Config:
                 )
 
 
+_DIGITS = ("mnist", "fashion_mnist", "kmnist", "emnist/letters")
+
 RECIPES = (
     Recipe(
         "smoke",
         "seconds: a few steps, to see that everything works",
         {"epochs": 1, "max_train_examples": 1024, "batch_size": 64},
     ),
-    Recipe("fast", "the best accuracy per second", {"epochs": 10}),
+    Recipe(
+        "fast",
+        "the best accuracy per second",
+        {"epochs": 10, "learning_rate": 0.004, "weight_decay": 0.01},
+    ),
     Recipe(
         "fast",
         "",
-        {"epochs": 3, "learning_rate": 0.01, "shift": 1},
-        datasets=("mnist",),
+        {"epochs": 10, "learning_rate": 0.004, "shift": 1},
+        datasets=_DIGITS,
+        models=("lenet", "residual_cnn"),
+    ),
+    Recipe(
+        "fast",
+        "",
+        {"epochs": 12, "learning_rate": 0.002, "shift": 1},
+        datasets=_DIGITS,
+        models=("mlp",),
+    ),
+    Recipe("fast", "", {"epochs": 12, "weight_decay": 0.0}, models=("perceptron",)),
+    Recipe(
+        "fast",
+        "",
+        {
+            "epochs": 3,
+            "learning_rate": 0.01,
+            "weight_decay": 0.05,
+            "label_smoothing": 0.05,
+            "shift": 1,
+        },
+        datasets=_DIGITS,
         models=("convnet",),
     ),
     Recipe(
@@ -162,6 +189,12 @@ RECIPES = (
         "",
         {"epochs": 40, "batch_size": 32, "learning_rate": 0.004, "shift": 1},
         datasets=("digits",),
+    ),
+    Recipe(
+        "fast",
+        "",
+        {"flip": True, "shift": 4, "padding": "reflect"},
+        datasets=("cifar10", "cifar100"),
     ),
     Recipe(
         "best",
