@@ -8,16 +8,14 @@ Needs prepared MNIST and CIFAR-10 in the TFDS folder. Run it on an idle machine.
 """
 
 import argparse
-import datetime
 import json
 import os
-import platform
 import statistics
 import time
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
+from machine import describe_machine
 
 from modelyard.data.augmentation import Augmentation
 from modelyard.data.image_pipeline import make_training_dataset, steps_per_epoch
@@ -67,7 +65,15 @@ def main() -> None:
             "fastest": round(max(rates)),
         }
         print(f"{case:36s} {figures[case]['median_images_per_second']:>12,} images/s")
-    write_results(arguments, figures)
+    results = {
+        "images_per_second": figures,
+        "batch_size": arguments.batch_size,
+        "repeats": arguments.repeats,
+        "load_average_at_end": round(os.getloadavg()[0], 2),
+        "machine": describe_machine(),
+    }
+    arguments.output.write_text(json.dumps(results, indent=1) + "\n")
+    print(f"Written to {arguments.output}")
 
 
 def measure(
@@ -107,40 +113,6 @@ def measure(
             next(batches)
         rates.append(steps * batch_size / (time.perf_counter() - start))
     return rates[1:]
-
-
-def write_results(arguments: argparse.Namespace, figures: dict) -> None:
-    """Writes the figures with what is needed to compare them.
-
-    Args:
-        arguments: The parsed command line.
-        figures: Rates by case.
-    """
-    results = {
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "machine": {"cpu": _cpu_model(), "cores": os.cpu_count()},
-        "versions": {
-            "python": platform.python_version(),
-            "tensorflow": tf.__version__,
-            "numpy": np.__version__,
-        },
-        "load_average_at_end": round(os.getloadavg()[0], 2),
-        "batch_size": arguments.batch_size,
-        "repeats": arguments.repeats,
-        "images_per_second": figures,
-    }
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(json.dumps(results, indent=2) + "\n")
-    print(f"Written to {arguments.output}")
-
-
-def _cpu_model():
-    """Names the processor."""
-    info = Path("/proc/cpuinfo")
-    for line in info.read_text().splitlines() if info.exists() else ():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor()
 
 
 if __name__ == "__main__":

@@ -20,14 +20,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console
 
+from modelyard.pipelines.image_recipes import RECIPES
 from modelyard.pipelines.names import require_known
-from modelyard.pipelines.recipes import Recipe
 
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
     from modelyard.data.loading import ImageSplits
+
+__all__ = ["MODELS", "NAME", "RECIPES", "Config", "evaluate", "export", "run"]
 
 NAME = "classify-images"
 MODELS = ("perceptron", "mlp", "lenet", "convnet", "residual_cnn")
@@ -81,6 +83,10 @@ class Config:
     """Dropout rate; the model's own if not given."""
     l2: float | None = None
     """L2 penalty on the weights; the model's own if not given."""
+    widths: tuple[int, ...] | None = None
+    """Filters of the convolutions; the model's own if not given."""
+    stem: Literal["strided", "pooled"] | None = None
+    """First layers of the convnet: strided is quick, pooled more accurate."""
 
     shift: int = 0
     """Augmentation: largest shift in pixels."""
@@ -141,75 +147,6 @@ class Config:
                 raise ValueError(
                     f"`{name}` must be {rule}. Received: {name}={getattr(self, name)!r}"
                 )
-
-
-_DIGITS = ("mnist", "fashion_mnist", "kmnist", "emnist/letters")
-
-RECIPES = (
-    Recipe(
-        "smoke",
-        "seconds: a few steps, to see that everything works",
-        {"epochs": 1, "max_train_examples": 1024, "batch_size": 64},
-    ),
-    Recipe(
-        "fast",
-        "the best accuracy per second",
-        {"epochs": 10, "learning_rate": 0.004, "weight_decay": 0.01},
-    ),
-    Recipe(
-        "fast",
-        "",
-        {"epochs": 10, "learning_rate": 0.004, "shift": 1},
-        datasets=_DIGITS,
-        models=("lenet", "residual_cnn"),
-    ),
-    Recipe(
-        "fast",
-        "",
-        {"epochs": 12, "learning_rate": 0.002, "shift": 1},
-        datasets=_DIGITS,
-        models=("mlp",),
-    ),
-    Recipe("fast", "", {"epochs": 12, "weight_decay": 0.0}, models=("perceptron",)),
-    Recipe(
-        "fast",
-        "",
-        {
-            "epochs": 3,
-            "learning_rate": 0.01,
-            "weight_decay": 0.05,
-            "label_smoothing": 0.05,
-            "shift": 1,
-        },
-        datasets=_DIGITS,
-        models=("convnet",),
-    ),
-    Recipe(
-        "fast",
-        "",
-        {"epochs": 40, "batch_size": 32, "learning_rate": 0.004, "shift": 1},
-        datasets=("digits",),
-    ),
-    Recipe(
-        "fast",
-        "",
-        {"flip": True, "shift": 4, "padding": "reflect"},
-        datasets=("cifar10", "cifar100"),
-    ),
-    Recipe(
-        "best",
-        "the best accuracy",
-        {
-            "epochs": 30,
-            "ema": 0.998,
-            "shift": 2,
-            "rotate": 11.0,
-            "scale": 0.14,
-            "shear": 11.0,
-            "test_time_augmentation": "shift",
-        },
-    ),
-)
 
 
 def run(
@@ -341,7 +278,7 @@ def _model_options(config: Config) -> dict[str, Any]:
     """Arguments for the builder, from the fields that were given."""
     from modelyard.models import BUILDERS
 
-    names = ("activation", "initializer", "dropout", "l2")
+    names = ("activation", "initializer", "dropout", "l2", "widths", "stem")
     given = {n: getattr(config, n) for n in names if getattr(config, n) is not None}
     accepted = inspect.signature(BUILDERS[config.model]).parameters
     for name, value in given.items():

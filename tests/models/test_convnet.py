@@ -14,9 +14,9 @@ def test_smallest_images_are_classified():
     assert build_convnet((8, 8, 1), 10)(np.zeros((2, 8, 8, 1))).shape == (2, 10)
 
 
-@pytest.mark.parametrize(("side", "head"), [(39, "flatten"), (40, "pool")])
+@pytest.mark.parametrize(("side", "head"), [(43, "flatten"), (44, "pool")])
 def test_large_maps_are_averaged(side, head):
-    model = build_convnet((side, 8, 3), 10)
+    model = build_convnet((side, side, 3), 10)
     assert {"flatten", "pool"} & {layer.name for layer in model.layers} == {head}
 
 
@@ -30,3 +30,20 @@ def test_too_small_a_side_is_named(shape):
 def test_bad_widths_are_named(widths):
     with pytest.raises(ValueError, match=r"`widths` must be 3 .*widths=\("):
         build_convnet((8, 8, 1), 2, widths=widths)
+
+
+@pytest.mark.parametrize("stem", ["strided", "pooled"])
+def test_both_stems_halve_the_sides_of_large_images(stem):
+    model = build_convnet((28, 28, 1), 10, stem=stem)
+    assert model.get_layer("conv1").input.shape[1:3] == (13, 13)
+    assert model.get_layer("conv0").strides == ((2, 2) if stem == "strided" else (1, 1))
+
+
+def test_small_images_keep_their_resolution():
+    model = build_convnet((8, 8, 1), 10)
+    assert model.get_layer("conv1").output.shape[1:3] == (8, 8)
+
+
+def test_unknown_stem_is_named():
+    with pytest.raises(ValueError, match=r"`stem` .*'wide'"):
+        build_convnet((8, 8, 1), 2, stem="wide")

@@ -1,0 +1,97 @@
+"""Recipes of the image classifiers; later rows win over earlier ones.
+
+They were tuned on images held out of the training split, never on a test split.
+"""
+
+from modelyard.pipelines.recipes import Recipe
+
+_DIGITS = ("mnist", "fashion_mnist", "kmnist", "emnist/letters")
+
+RECIPES = (
+    Recipe(
+        "smoke",
+        "seconds: a few steps, to see that everything works",
+        {"epochs": 1, "max_train_examples": 1024, "batch_size": 64},
+    ),
+    Recipe(
+        "fast",
+        "the best accuracy per second",
+        {"epochs": 10, "learning_rate": 0.004, "weight_decay": 0.01},
+    ),
+    Recipe(
+        "fast",
+        "",
+        {"epochs": 10, "learning_rate": 0.004, "shift": 1},
+        datasets=_DIGITS,
+        models=("lenet", "residual_cnn"),
+    ),
+    Recipe(
+        "fast",
+        "",
+        {"epochs": 12, "learning_rate": 0.002, "shift": 1},
+        datasets=_DIGITS,
+        models=("mlp",),
+    ),
+    Recipe("fast", "", {"epochs": 12, "weight_decay": 0.0}, models=("perceptron",)),
+    Recipe(
+        "fast",
+        "",
+        {
+            "epochs": 3,
+            "learning_rate": 0.01,
+            "weight_decay": 0.05,
+            "label_smoothing": 0.05,
+            "shift": 1,
+        },
+        datasets=_DIGITS,
+        models=("convnet",),
+    ),
+    Recipe(
+        "fast",
+        "",
+        {"epochs": 40, "batch_size": 32, "learning_rate": 0.004, "shift": 1},
+        datasets=("digits",),
+    ),
+    Recipe(
+        "fast",
+        "",
+        {"flip": True, "shift": 4, "padding": "reflect"},
+        datasets=("cifar10", "cifar100"),
+    ),
+    Recipe(
+        "best",
+        "the best accuracy",
+        {
+            "epochs": 24,
+            "learning_rate": 0.006,
+            "weight_decay": 0.05,
+            "label_smoothing": 0.1,
+            "ema": 0.998,
+            "test_time_augmentation": "shift",
+        },
+    ),
+    Recipe(
+        "best",
+        "",
+        {"shift": 2, "rotate": 11.0, "scale": 0.14, "shear": 11.0},
+        datasets=(*_DIGITS, "digits"),
+    ),
+    Recipe(
+        "best",
+        "",
+        {"dropout": 0.2, "widths": (32, 64, 96), "stem": "pooled"},
+        models=("convnet",),
+    ),
+    Recipe("best", "", {"batch_size": 32, "shift": 1}, datasets=("digits",)),
+    Recipe(
+        "best",
+        "",
+        {
+            "flip": True,
+            "shift": 4,
+            "padding": "reflect",
+            "test_time_augmentation": "flip_shift",
+        },
+        datasets=("cifar10", "cifar100"),
+    ),
+)
