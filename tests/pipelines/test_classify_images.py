@@ -216,7 +216,7 @@ def test_folder_of_pictures_becomes_a_served_model(tmp_path):
             file = tmp_path / "bilder" / name / f"{i}.png"
             PIL.Image.fromarray(pixels).save(file)
     config = dataclasses.replace(
-        _config(tmp_path, "--model", "mlp", "--epochs", "4", "--batch-size", "4"),
+        _config(tmp_path, "--model", "mlp", "--epochs", "20", "--batch-size", "4"),
         dataset=f"folder:{tmp_path / 'bilder'}?size=8",
         max_train_examples=None,
     )
