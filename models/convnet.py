@@ -27,7 +27,7 @@ def build_convnet(
     input_shape: tuple[int, int, int],
     num_classes: int,
     *,
-    widths: Sequence[int] = (32, 48, 64),
+    widths: Sequence[int] = (32, 64, 128),
     stem: Literal["strided", "pooled"] = "strided",
     activation: str = "relu",
     initializer: str = "he_normal",
@@ -40,7 +40,7 @@ def build_convnet(
     The first convolution has stride 2, so that no layer works on the full image,
     and no normalisation, which would cost more than the convolution itself. Images
     below 16 pixels a side keep their resolution. The last maps are flattened while
-    they have at most 8 rows and columns (images up to 43x43), and averaged when
+    they have at most 8 rows and columns (images up to 49x49), and averaged when
     they are larger.
 
     Args:
@@ -82,17 +82,21 @@ def build_convnet(
     x = layers.Activation(activate, name="activation0")(x)
     if large and stem == "pooled":
         x = layers.MaxPooling2D(name="pool0")(x)
-    for i, stride in ((1, 1), (2, 2)):
+    for i in (1, 2):
         conv = layers.Conv2D(
             widths[i],
             3,
-            strides=stride,
             padding=padding,
             use_bias=False,  # The normalisation has a bias of its own.
             name=f"conv{i}",
             **kernel,
         )
-        x = _normalised(conv(x), activate, str(i))
+        x = conv(x)
+        if i == 1:
+            # Before the normalisation, which then has a quarter of the work.
+            x = layers.MaxPooling2D(name="pool1")(x)
+        x = layers.BatchNormalization(momentum=_MOMENTUM, name=f"norm{i}")(x)
+        x = layers.Activation(activate, name=f"activation{i}")(x)
     if max(x.shape[1:3]) <= _MAX_FLAT_SIDE:
         x = layers.Flatten(name="flatten")(x)
     else:
@@ -104,9 +108,3 @@ def build_convnet(
         x = layers.Dropout(dropout, name="dropout")(x)
     logits = layers.Dense(num_classes, dtype="float32", name="logits", **kernel)(x)
     return keras.Model(inputs, logits, name=name)
-
-
-def _normalised(x, activate, suffix):
-    """Adds normalisation and activation."""
-    x = layers.BatchNormalization(momentum=_MOMENTUM, name=f"norm{suffix}")(x)
-    return layers.Activation(activate, name=f"activation{suffix}")(x)

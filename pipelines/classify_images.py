@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import inspect
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -27,11 +28,13 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
+    from modelyard.data.augmentation import Augmentation
     from modelyard.data.loading import ImageSplits
 
 __all__ = ["MODELS", "NAME", "RECIPES", "Config", "evaluate", "export", "run"]
 
 NAME = "classify-images"
+_EXPORT_FILE = "export.json"  # In the run folder: where the export went.
 MODELS = ("perceptron", "mlp", "lenet", "convnet", "residual_cnn")
 
 
@@ -125,6 +128,7 @@ class Config:
     def __post_init__(self):
         """Refuses values that no training can use."""
         rules = (
+            ("seed", self.seed >= 0, "at least 0"),
             ("epochs", self.epochs >= 1, "at least 1"),
             (
                 "batch_size",
@@ -140,6 +144,11 @@ class Config:
             ("ema", 0 <= self.ema < 1, "in [0, 1)"),
             ("early_stopping", self.early_stopping >= 0, "at least 0"),
             ("validation_share", 0 < self.validation_share < 1, "in (0, 1)"),
+            (
+                "export_name",
+                re.fullmatch(r"[\w][\w.-]*", self.export_name or "default"),
+                "a plain name of letters, digits, dots and dashes",
+            ),
         )
         require_known("model", self.model, MODELS)
         for name, holds, rule in rules:
@@ -172,14 +181,17 @@ def run(
 
     console = console or Console()
     began = time.perf_counter()
+    config = _with_absolute_paths(config)
     options = _model_options(config)
     splits = _load(config)
+    _augmentation(config).check_fits(splits.image_shape)
     timing = {"load_seconds": time.perf_counter() - began}
     console.print(results.describe_splits(splits), highlight=False)
     began = time.perf_counter()
     model, steps = _compiled_model(config, splits, options)
     timing["build_seconds"] = time.perf_counter() - began
-    for root in (config.runs_dir, config.saved_models_dir):
+    roots = [config.runs_dir, *([config.saved_models_dir] if config.export else [])]
+    for root in roots:
         # Checkpoints with two averages a weight, the model, its export, a report.
         require_space(Path(root), 20_000_000 + 64 * model.count_params())
     folder = resume or runs.new_run_folder(
@@ -214,7 +226,8 @@ def run(
         results.write_model_card(
             folder, report, _export_name(config), splits.image_shape
         )
-        exported = export(folder) if config.export else None
+        results.finish_report(folder, report, None)  # Kept if the export is refused.
+        exported = _published(folder) or export(folder) if config.export else None
         results.finish_report(folder, report, exported)
     console.print(results.summarise(folder, metrics, exported), highlight=False)
     return folder
@@ -252,18 +265,45 @@ def export(folder: Path) -> Path:
 
     from modelyard.training import run_folder as runs
     from modelyard.training.export import export_image_classifier
+    from modelyard.training.files import write_json
 
     config = runs.read_config(folder, Config)
     runs.require_finished(folder)
     with np.load(folder / "examples.npz") as examples:
         images, class_names = examples["images"], examples["class_names"].tolist()
     documents = ("config.json", "environment.json", "metrics.json", "MODEL_CARD.md")
-    return export_image_classifier(
+    path = export_image_classifier(
         keras.models.load_model(folder / "model.keras"),
         Path(config.saved_models_dir) / _export_name(config),
         class_names=class_names,
         golden_images=images,
         extra_files=[folder / name for name in documents],
+    )
+    write_json(folder / _EXPORT_FILE, {"path": str(path)})
+    return path
+
+
+def _published(folder: Path) -> Path | None:
+    """The export that this run has published before it was interrupted."""
+    if not (folder / _EXPORT_FILE).exists():
+        return None
+    from modelyard.training.run_folder import read_run_json
+
+    return Path(read_run_json(folder, _EXPORT_FILE)["path"])
+
+
+def _with_absolute_paths(config: Config) -> Config:
+    """The config as it is written down: it works from any folder."""
+    kind, colon, rest = config.dataset.partition(":")
+    path, *options = rest.split("?", 1)
+    if colon:
+        absolute = Path(path).expanduser().resolve()
+        rest = "?".join([str(absolute), *options])
+    return dataclasses.replace(
+        config,
+        dataset=f"{kind}{colon}{rest}",
+        runs_dir=str(Path(config.runs_dir).expanduser().resolve()),
+        saved_models_dir=str(Path(config.saved_models_dir).expanduser().resolve()),
     )
 
 
@@ -350,7 +390,7 @@ def _training_dataset(
     config: Config, splits: ImageSplits, finished: int
 ) -> tf.data.Dataset:
     """Batches of all epochs after the finished ones."""
-    from modelyard.data.image_pipeline import Augmentation, make_training_dataset
+    from modelyard.data.image_pipeline import make_training_dataset
 
     return make_training_dataset(
         splits.train.images,
@@ -359,16 +399,16 @@ def _training_dataset(
         seed=config.seed,
         epochs=config.epochs,
         first_epoch=finished,
-        augmentation=Augmentation(
-            shift=config.shift,
-            flip=config.flip,
-            cutout=config.cutout,
-            rotate=config.rotate,
-            scale=config.scale,
-            shear=config.shear,
-            padding=config.padding,
-        ),
+        augmentation=_augmentation(config),
     )
+
+
+def _augmentation(config: Config) -> Augmentation:
+    """Random transformations of the training images."""
+    from modelyard.data.augmentation import Augmentation
+
+    fields = dataclasses.fields(Augmentation)
+    return Augmentation(**{field.name: getattr(config, field.name) for field in fields})
 
 
 def _validation_dataset(splits: ImageSplits) -> tf.data.Dataset:
@@ -400,15 +440,16 @@ def _as_float32(
 
 @contextlib.contextmanager
 def _way_to_resume(folder: Path, console: Console) -> Iterator[None]:
-    """Says how to go on when a run is interrupted or its disk is full."""
+    """Says how to go on when a run is interrupted or cannot be written."""
+    from modelyard.training.export import GateError
     from modelyard.training.files import StorageError
+    from modelyard.training.run_folder import resume_command
 
     try:
         yield
-    except (KeyboardInterrupt, StorageError):
+    except (KeyboardInterrupt, StorageError, GateError):
         console.print(
-            f"Stopped. Go on with: modelyard run {NAME} --resume {folder}",
-            highlight=False,
+            f"Stopped. Go on with: {resume_command(NAME, folder)}", highlight=False
         )
         raise
 

@@ -1,11 +1,12 @@
 """The command line. Nothing heavy is imported before a command needs it."""
 
+import contextlib
 import dataclasses
 import importlib
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
@@ -120,6 +121,11 @@ def data(name: tyro.conf.Positional[str], output: Path | None = None) -> int:
 
     splits = load_images(name)
     output = output or Path(f"{slug(name)}.png")
+    if output.suffix != ".png" or not output.parent.is_dir():
+        raise ValueError(
+            "`output` must be a .png file in a folder that exists. "
+            f"Received: output={output}"
+        )
     OUT.print(summary(splits))
     OUT.print(f"licence: {splits.card.licence}; {splits.card.permitted_use}")
     OUT.print(f"cite: {splits.card.citation}\n")
@@ -191,11 +197,14 @@ def predict(
         inputs: Image files.
         as_json: Print JSON.
     """
-    from modelyard.serving.predict import predict_files
+    from modelyard.serving.predict import load_predictor
 
     if not inputs:
         raise ValueError("`inputs` must name at least one file. Received: none")
-    predictions = predict_files(export, list(inputs))
+    with _without_chatter():
+        predictor = load_predictor(export)
+    with predictor:
+        predictions = predictor.predict_files(inputs)
     if as_json:
         _print_json([dataclasses.asdict(p) for p in predictions])
     for p in predictions:
@@ -251,16 +260,23 @@ def _print_overview() -> None:
 
 
 def _import_tensorflow() -> None:
-    """Imports TensorFlow without the lines that its libraries print on the way.
+    """Imports TensorFlow without its chatter."""
+    with _without_chatter():
+        importlib.import_module("tensorflow")
 
-    They are written before any log level is looked at. Errors are still raised.
+
+@contextlib.contextmanager
+def _without_chatter() -> Iterator[None]:
+    """Drops what TensorFlow's libraries print while they load.
+
+    They do so before any log level is looked at. Errors are still raised.
     """
     sys.stderr.flush()
     kept = os.dup(2)
     with Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), 2)
         try:
-            importlib.import_module("tensorflow")
+            yield
         finally:
             os.dup2(kept, 2)
             os.close(kept)
@@ -279,6 +295,8 @@ def _print_check(result: Any) -> None:
     """A check's rules, and what to do about those that do not hold."""
     OUT.print(f"{result.directory} {result.note}\n", markup=False)
     for rule in result.rules:
+        if rule.detail.startswith("Not checked"):  # Follows from one above.
+            continue
         mark = {True: "[green]ok[/]    ", False: "[bold red]NOT OK[/]"}.get(
             rule.ok, "-     "
         )

@@ -30,7 +30,12 @@ def parse_config(
         ValueError: If a name or a value is refused.
         SystemExit: After `--help`, or after a flag that does not exist.
     """
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser = argparse.ArgumentParser(
+        prog=f"modelyard run {module.NAME}",
+        usage="%(prog)s [options]; all of them: %(prog)s --help",
+        add_help=False,
+        allow_abbrev=False,
+    )
     for name in ("config", "resume", "recipe", "dataset", "model"):
         parser.add_argument(f"--{name}")
     named, others = parser.parse_known_args(arguments)

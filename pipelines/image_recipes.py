@@ -80,7 +80,7 @@ RECIPES = (
     Recipe(
         "best",
         "",
-        {"dropout": 0.2, "widths": (32, 64, 96), "stem": "pooled"},
+        {"dropout": 0.2, "widths": (48, 96, 192), "stem": "pooled"},
         models=("convnet",),
     ),
     Recipe("best", "", {"batch_size": 32, "shift": 1}, datasets=("digits",)),

@@ -165,7 +165,8 @@ def _write_saved_model(
         try:
             archive.write_out(path, verbose=False)
         except tf.errors.OpError as error:  # A full disk comes as one.
-            raise OSError(error.message) from error
+            # The message ends with what happened, after the names of ops.
+            raise OSError(error.message.rpartition(";")[2].strip()) from error
 
 
 def _golden_requests(

@@ -99,7 +99,7 @@ def _data(report: Report) -> str:
     sizes = ", ".join(f"{name} {size:,}" for name, size in dataset.split_sizes.items())
     rows = {
         "Data set": dataset.title,
-        "Home page": dataset.url,
+        **({"Home page": dataset.url} if dataset.url else {}),
         "Licence": dataset.licence,
         "Citation": dataset.citation,
         "Examples": sizes,

@@ -73,14 +73,15 @@ def make_optimizer(
     """Builds an optimizer with its schedule.
 
     Args:
-        name: `"sgd"`, `"adam"` (no weight decay), `"adamw"` or `"muon"`
+        name: `"sgd"`, `"adam"`, `"adamw"` or `"muon"`
             ([Jordan et al., 2024](https://kellerjordan.github.io/posts/muon/);
             biases and gains are updated with Adam).
         learning_rate: Peak learning rate.
         schedule: Its course over the training, see `WarmupSchedule`.
         total_steps: Updates of the whole training.
         warmup_share: Share of the updates that warm up, in [0, 1).
-        weight_decay: Decoupled weight decay, multiplied by the learning rate.
+        weight_decay: Decoupled weight decay of all but plain Adam, multiplied by
+            the learning rate.
         momentum: Momentum of SGD and Muon.
         nesterov: Whether that momentum is Nesterov's.
         clip_norm: Largest norm of all gradients together; 0 is no clipping.
@@ -88,7 +89,7 @@ def make_optimizer(
             takes their place after training; 0 is no average.
 
     Raises:
-        ValueError: If `name` is unknown, or Adam is asked for weight decay.
+        ValueError: If `name` is unknown.
     """
     rate: float | WarmupSchedule = learning_rate
     warmup_steps = int(warmup_share * total_steps)
@@ -108,11 +109,6 @@ def make_optimizer(
             **shared,
         )
     if name == "adam":
-        if weight_decay:
-            raise ValueError(
-                '`weight_decay` needs `optimizer="adamw"`: plain Adam has none. '
-                f"Received: weight_decay={weight_decay}"
-            )
         return keras.optimizers.Adam(**shared)
     if name == "adamw":
         return keras.optimizers.AdamW(weight_decay=weight_decay, **shared)

@@ -55,7 +55,7 @@ class DatasetFacts:
         title: Its full name.
         licence: The licence, or what is known of it.
         citation: Whom to cite.
-        url: Its home page, `http://` or `https://`.
+        url: Its home page, `http://` or `https://`; empty if it has none.
         split_sizes: Examples by split, as used in the run.
     """
 
@@ -135,7 +135,7 @@ class Report:
         links: list[DatasetFacts | Reference] = [self.dataset, *self.references]
         for link in links:
             # Escaping alone would let a `javascript:` address through.
-            if not link.url.startswith(("http://", "https://")):
+            if link.url and not link.url.startswith(("http://", "https://")):
                 raise ValueError(
                     "`url` must begin with http:// or https://. "
                     f"Received: url={link.url!r} of {link}"

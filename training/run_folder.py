@@ -1,20 +1,23 @@
 """The folder of a run: what was asked, on what machine, and what came out."""
 
+from __future__ import annotations
+
 import dataclasses
 import datetime
 import json
 import os
 import platform
 import re
+import shlex
 import subprocess
 from importlib import metadata
 from pathlib import Path
-from typing import Any
-
-import keras
+from typing import TYPE_CHECKING, Any
 
 from modelyard.training.files import storage_errors, write_json
-from modelyard.training.precision import gpu_names
+
+if TYPE_CHECKING:
+    import keras
 
 _PACKAGES = ("modelyard", "tensorflow", "keras", "numpy", "jax", "scikit-learn")
 
@@ -88,6 +91,11 @@ def read_run_json(folder: Path, name: str) -> dict[str, Any]:
         ) from error
 
 
+def resume_command(pipeline: str, folder: Path) -> str:
+    """Returns the command that goes on with a run."""
+    return f"modelyard run {pipeline} --resume {shlex.quote(str(folder))}"
+
+
 def require_finished(folder: Path) -> None:
     """Makes sure that a run has its trained model.
 
@@ -98,12 +106,16 @@ def require_finished(folder: Path) -> None:
         pipeline = read_run_json(folder, "config.json")["pipeline"]
         raise RunError(
             "`run` must have finished its training. Finish it with "
-            f"`modelyard run {pipeline} --resume {folder}`. Received: run={folder}"
+            f"`{resume_command(pipeline, folder)}`. Received: run={folder}"
         )
 
 
 def describe_environment(model: keras.Model) -> dict[str, Any]:
     """Returns versions, hardware, precision and the commit of our code."""
+    import keras  # Not at the top: reading a run's files needs no TensorFlow.
+
+    from modelyard.training.precision import gpu_names
+
     versions = {"python": platform.python_version()}
     for package in _PACKAGES:
         try:
