@@ -83,7 +83,9 @@ def measure(
     evaluate_seconds = time.perf_counter() - began
     metrics["test"] = classification_metrics(scores, splits.test.labels)
     if views != "none":
+        began = time.perf_counter()
         augmented = predict_scores(model, splits.test.images, views=views)
+        timing = {**timing, "tta_seconds": time.perf_counter() - began}
         metrics["test_tta"] = classification_metrics(augmented, splits.test.labels)
     validation = predict_scores(model, splits.validation.images)
     metrics["validation"] = classification_metrics(validation, splits.validation.labels)

@@ -146,7 +146,10 @@ class Config:
             ("validation_share", 0 < self.validation_share < 1, "in (0, 1)"),
             (
                 "export_name",
-                re.fullmatch(r"[\w][\w.-]*", self.export_name or "default"),
+                re.fullmatch(
+                    r"[\w][\w.-]*",
+                    "x" if self.export_name is None else self.export_name,
+                ),
                 "a plain name of letters, digits, dots and dashes",
             ),
         )
@@ -284,12 +287,13 @@ def export(folder: Path) -> Path:
 
 
 def _published(folder: Path) -> Path | None:
-    """The export that this run has published before it was interrupted."""
-    if not (folder / _EXPORT_FILE).exists():
-        return None
+    """The export of this run, if there is one: a resumed run needs no second."""
     from modelyard.training.run_folder import read_run_json
 
-    return Path(read_run_json(folder, _EXPORT_FILE)["path"])
+    if not (folder / _EXPORT_FILE).exists():
+        return None
+    path = Path(read_run_json(folder, _EXPORT_FILE)["path"])
+    return path if path.exists() else None
 
 
 def _with_absolute_paths(config: Config) -> Config:

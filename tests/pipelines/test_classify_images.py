@@ -254,3 +254,40 @@ def test_refused_export_publishes_nothing(finished, tmp_path, monkeypatch):
     with pytest.raises(export_module.GateError, match=r"nothing was published.*scores"):
         classify_images.export(tmp_path / "run")
     assert not list((tmp_path / "saved_models").iterdir())
+    assert (folder / "report.html").exists()
+
+
+def test_resuming_a_finished_run_publishes_no_second_version(finished, root):
+    base = root / "saved_models" / "digits-convnet"
+    before = sorted(path.name for path in base.iterdir())
+    config = _config(root, "--epochs", "2")
+    assert classify_images.run(config, resume=finished, console=_QUIET) == finished
+    assert sorted(path.name for path in base.iterdir()) == before
+    assert str(base / "1") in (finished / "report.html").read_text()
+
+
+def test_run_started_with_relative_paths_is_exported_from_anywhere(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    roots = ("--runs-dir", "r", "--saved-models-dir", "s")
+    arguments = [*_SMOKE, *roots, "--model", "perceptron", "--no-export"]
+    config = parse_config(classify_images, arguments)[0]
+    folder = classify_images.run(config, console=_QUIET)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    published = classify_images.export(folder)
+    assert published == tmp_path / "s" / "digits-perceptron" / "1"
+
+
+@pytest.mark.parametrize("name", ["../evil", "a/b", ".hidden", ""])
+def test_export_name_stays_below_its_root(name):
+    with pytest.raises(ValueError, match=r"`export_name` must be a plain name"):
+        classify_images.Config(export_name=name)
+
+
+def test_shift_larger_than_the_pictures_leaves_no_run_behind(tmp_path):
+    with pytest.raises(ValueError, match=r"`shift` .*8x8.*shift=99"):
+        _run(tmp_path, "--shift", "99")
+    assert not (tmp_path / "runs").exists()
