@@ -146,10 +146,8 @@ class Config:
             ("validation_share", 0 < self.validation_share < 1, "in (0, 1)"),
             (
                 "export_name",
-                re.fullmatch(
-                    r"[\w][\w.-]*",
-                    "x" if self.export_name is None else self.export_name,
-                ),
+                self.export_name is None
+                or re.fullmatch(r"\w[\w.-]*", self.export_name),
                 "a plain name of letters, digits, dots and dashes",
             ),
         )
