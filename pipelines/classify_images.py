@@ -11,25 +11,19 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import inspect
+import os
 import re
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from rich.console import Console
 
 from modelyard.pipelines.image_recipes import RECIPES
 from modelyard.pipelines.names import require_known
-
-if TYPE_CHECKING:
-    import keras
-    import tensorflow as tf
-
-    from modelyard.data.augmentation import Augmentation
-    from modelyard.data.loading import ImageSplits
 
 __all__ = ["MODELS", "NAME", "RECIPES", "Config", "evaluate", "export", "run"]
 
@@ -176,6 +170,7 @@ def run(
         GateError: If the export does not predict like the trained model.
     """
     from modelyard.pipelines import classification_results as results
+    from modelyard.pipelines import image_training as setup
     from modelyard.training import run_folder as runs
     from modelyard.training.files import require_space, write_json
     from modelyard.training.fit import fit_resumably
@@ -183,13 +178,13 @@ def run(
     console = console or Console()
     began = time.perf_counter()
     config = _with_absolute_paths(config)
-    options = _model_options(config)
-    splits = _load(config)
-    _augmentation(config).check_fits(splits.image_shape)
+    options = setup.model_options(config)
+    splits = setup.load_splits(config)
+    setup.augmentation_of(config).check_fits(splits.image_shape)
     timing = {"load_seconds": time.perf_counter() - began}
     console.print(results.describe_splits(splits), highlight=False)
     began = time.perf_counter()
-    model, steps = _compiled_model(config, splits, options)
+    model, steps = setup.compile_model(config, splits, options)
     timing["build_seconds"] = time.perf_counter() - began
     roots = [config.runs_dir, *([config.saved_models_dir] if config.export else [])]
     for root in roots:
@@ -204,21 +199,21 @@ def run(
     with _way_to_resume(folder, console):
         progress = fit_resumably(
             model,
-            lambda finished: _training_dataset(config, splits, finished),
-            _validation_dataset(splits),
+            lambda finished: setup.training_dataset(config, splits, finished),
+            setup.validation_dataset(splits),
             epochs=config.epochs,
             steps_per_epoch=steps,
             folder=folder,
             patience=config.early_stopping,
             console=console,
         )
-        classifier = _as_float32(model, config, splits, options)
+        classifier = setup.as_float32(model, config, splits, options)
         results.save_classifier(folder, classifier, splits)
         scores, metrics = results.measure(
             classifier,
             splits,
             progress,
-            batch_size=_batch_size(config, splits),
+            batch_size=setup.batch_size(config, splits),
             views=config.test_time_augmentation,
             timing=timing,
         )
@@ -242,13 +237,14 @@ def evaluate(folder: Path) -> dict[str, Any]:
     """
     import keras
 
+    from modelyard.pipelines.image_training import load_splits
     from modelyard.training import metrics
     from modelyard.training import run_folder as runs
     from modelyard.training.evaluation import predict_scores
 
     config = runs.read_config(folder, Config)
     runs.require_finished(folder)
-    splits = _load(config)
+    splits = load_splits(config)
     model = keras.models.load_model(folder / "model.keras")
     scores = predict_scores(model, splits.test.images)
     return metrics.classification_metrics(scores, splits.test.labels)
@@ -270,6 +266,8 @@ def export(folder: Path) -> Path:
 
     config = runs.read_config(folder, Config)
     runs.require_finished(folder)
+    if keras.backend.backend() != "tensorflow":
+        return _export_with_tensorflow(folder)
     with np.load(folder / "examples.npz") as examples:
         images, class_names = examples["images"], examples["class_names"].tolist()
     documents = ("config.json", "environment.json", "metrics.json", "MODEL_CARD.md")
@@ -282,6 +280,22 @@ def export(folder: Path) -> Path:
     )
     write_json(folder / _EXPORT_FILE, {"path": str(path)})
     return path
+
+
+def _export_with_tensorflow(folder: Path) -> Path:
+    """Exports in another process: XLA calls of other backends cannot be served."""
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "modelyard.pipelines.cli", "export", str(folder)],
+        env={**os.environ, "KERAS_BACKEND": "tensorflow"},
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        check=False,
+    )
+    published = _published(folder)
+    if done.returncode or published is None:
+        raise RuntimeError(f"The export failed. {done.stderr.strip()}")
+    return published
 
 
 def _published(folder: Path) -> Path | None:
@@ -314,130 +328,6 @@ def _export_name(config: Config) -> str:
     from modelyard.training.run_folder import slug
 
     return config.export_name or f"{slug(config.dataset)}-{config.model}"
-
-
-def _model_options(config: Config) -> dict[str, Any]:
-    """Arguments for the builder, from the fields that were given."""
-    from modelyard.models import BUILDERS
-
-    names = ("activation", "initializer", "dropout", "l2", "widths", "stem")
-    given = {n: getattr(config, n) for n in names if getattr(config, n) is not None}
-    accepted = inspect.signature(BUILDERS[config.model]).parameters
-    for name, value in given.items():
-        if name not in accepted:
-            raise ValueError(
-                f"`{name}` is not an option of the model {config.model}, which "
-                f"takes {', '.join(n for n in names if n in accepted)}. "
-                f"Received: {name}={value!r}"
-            )
-    return given
-
-
-def _load(config: Config) -> ImageSplits:
-    """The examples that the config names."""
-    from modelyard.data.loading import load_images
-
-    return load_images(
-        config.dataset,
-        validation_share=config.validation_share,
-        seed=config.seed,
-        max_train_examples=config.max_train_examples,
-    )
-
-
-def _batch_size(config: Config, splits: ImageSplits) -> int:
-    """Examples per update, at most all of them."""
-    count = len(splits.train)
-    return count if config.batch_size == "full" else min(config.batch_size, count)
-
-
-def _compiled_model(
-    config: Config, splits: ImageSplits, options: dict[str, Any]
-) -> tuple[keras.Model, int]:
-    """The model to train, seeded, and the updates of an epoch."""
-    import keras
-
-    from modelyard.data.image_pipeline import steps_per_epoch
-    from modelyard.models import BUILDERS
-    from modelyard.training import optimizers, precision
-
-    steps = steps_per_epoch(len(splits.train), _batch_size(config, splits))
-    optimizer = optimizers.make_optimizer(
-        config.optimizer,
-        learning_rate=config.learning_rate,
-        schedule=config.schedule,
-        total_steps=steps * config.epochs,
-        warmup_share=config.warmup_share,
-        weight_decay=config.weight_decay,
-        momentum=config.momentum,
-        nesterov=config.nesterov,
-        clip_norm=config.clip_norm,
-        ema=config.ema,
-    )
-    keras.utils.set_random_seed(config.seed)
-    with precision.dtype_policy(precision.resolve_precision(config.precision)):
-        model = BUILDERS[config.model](
-            splits.image_shape, splits.num_classes, **options
-        )
-        model.compile(
-            optimizer,
-            optimizers.SmoothedCrossentropy(config.label_smoothing),
-            metrics=[keras.metrics.SparseCategoricalAccuracy("accuracy")],
-            jit_compile=precision.resolve_xla(config.xla),
-        )
-    return model, steps
-
-
-def _training_dataset(
-    config: Config, splits: ImageSplits, finished: int
-) -> tf.data.Dataset:
-    """Batches of all epochs after the finished ones."""
-    from modelyard.data.image_pipeline import make_training_dataset
-
-    return make_training_dataset(
-        splits.train.images,
-        splits.train.labels,
-        batch_size=_batch_size(config, splits),
-        seed=config.seed,
-        epochs=config.epochs,
-        first_epoch=finished,
-        augmentation=_augmentation(config),
-    )
-
-
-def _augmentation(config: Config) -> Augmentation:
-    """Random transformations of the training images."""
-    from modelyard.data.augmentation import Augmentation
-
-    fields = dataclasses.fields(Augmentation)
-    return Augmentation(**{field.name: getattr(config, field.name) for field in fields})
-
-
-def _validation_dataset(splits: ImageSplits) -> tf.data.Dataset:
-    """The validation examples, in order."""
-    from modelyard.data.image_pipeline import make_evaluation_dataset
-
-    return make_evaluation_dataset(
-        splits.validation.images, splits.validation.labels, batch_size=500
-    )
-
-
-def _as_float32(
-    trained: keras.Model, config: Config, splits: ImageSplits, options: dict[str, Any]
-) -> keras.Model:
-    """The trained model for use: float32 throughout, without its optimizer.
-
-    It is what gets measured, saved and served, so all three say the same.
-    """
-    from modelyard.models import BUILDERS
-    from modelyard.training import precision
-
-    with precision.dtype_policy("float32"):
-        model = BUILDERS[config.model](
-            splits.image_shape, splits.num_classes, **options
-        )
-    model.set_weights(trained.get_weights())
-    return model
 
 
 @contextlib.contextmanager

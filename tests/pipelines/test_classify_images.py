@@ -3,6 +3,9 @@
 import csv
 import dataclasses
 import json
+import os
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -290,3 +293,20 @@ def test_shift_larger_than_the_pictures_leaves_no_run_behind(tmp_path):
     with pytest.raises(ValueError, match=r"`shift` .*8x8.*shift=99"):
         _run(tmp_path, "--shift", "99")
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.slow
+def test_run_on_the_jax_backend_is_exported_by_tensorflow(tmp_path):
+    command = [sys.executable, "-m", "modelyard.pipelines.cli", "run"]
+    roots = ("--runs-dir", tmp_path / "r", "--saved-models-dir", tmp_path / "s")
+    done = subprocess.run(
+        [*command, "classify-images", *_SMOKE, *roots, "--model", "mlp"],
+        env={**os.environ, "KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert check_saved_model(tmp_path / "s" / "digits-mlp").ok
+    (environment,) = tmp_path.glob("r/*/*/*/environment.json")
+    assert json.loads(environment.read_text())["backend"] == "jax"
