@@ -104,6 +104,7 @@ def _train(name, splits, epochs):
                 validation_data=validation,
                 epochs=epochs,
                 steps_per_epoch=steps,
+                shuffle=False,
                 verbose=0,
             )
         else:

@@ -62,7 +62,7 @@ def main():
             one = _peer(seed) if name == _PEER else _ours(jobs[name], seed)
             records[name].append({"seed": seed, **one})
             print(name, records[name][-1], flush=True)
-    _merge(arguments.output, records)
+        _merge(arguments.output, records)  # What is measured is kept.
 
 
 def _ours(options, seed):

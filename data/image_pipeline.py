@@ -5,6 +5,7 @@ the epoch and the step, so a run that resumes at any epoch sees the very batches
 that an uninterrupted run sees.
 """
 
+import os
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,9 @@ from modelyard.data.augmentation import (
     Augmentation,
     augment_images,
 )
+
+_WORKERS = os.cpu_count() or 1
+_PREFETCHED = 4  # Batches.
 
 
 def steps_per_epoch(num_examples: int, batch_size: int) -> int:
@@ -112,8 +116,9 @@ def make_training_dataset(
     return (
         tf.data.Dataset.range(first_epoch, epochs)
         .flat_map(epoch_batches)
-        .map(make_batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        .prefetch(tf.data.AUTOTUNE)
+        .map(make_batch, num_parallel_calls=_WORKERS, deterministic=True)
+        .prefetch(_PREFETCHED)
+        .with_options(_options())
     )
 
 
@@ -144,8 +149,9 @@ def make_evaluation_dataset(
 
     return (
         tf.data.Dataset.range(0, len(images), batch_size)
-        .map(make_batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        .prefetch(tf.data.AUTOTUNE)
+        .map(make_batch, num_parallel_calls=_WORKERS, deterministic=True)
+        .prefetch(_PREFETCHED)
+        .with_options(_options())
     )
 
 
@@ -184,9 +190,20 @@ class InputClock:
         # `zip` asks its parts in turn: first the time, then the element.
         asked = tf.data.Dataset.counter().map(lambda _: tf.timestamp())
         clocked = tf.data.Dataset.zip(asked, dataset).map(stop)
-        options = tf.data.Options()
+        options = _options()
         options.experimental_optimization.inject_prefetch = False
         return clocked.with_options(options)
+
+
+def _options() -> tf.data.Options:
+    """Options of all our datasets.
+
+    The thread that tunes `tf.data.AUTOTUNE` sleeps for seconds at a time, and
+    destroying an iterator waits for it: every `fit` would end with a pause.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return options
 
 
 class _HostTensors(NamedTuple):
