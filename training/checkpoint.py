@@ -71,9 +71,10 @@ def load_checkpoint(path: Path, model: keras.Model) -> Progress:
     """
     model.optimizer.build(model.trainable_variables)
     variables = _variables(model)
-    with np.load(path) as file:
-        values = [file[key] for key in sorted(file.files) if key != "progress"]
-        progress = Progress(**json.loads(file["progress"].tobytes()))
+    # Opened here, since `np.load` leaves a damaged file open.
+    with path.open("rb") as file, np.load(file) as arrays:
+        values = [arrays[key] for key in sorted(arrays.files) if key != "progress"]
+        progress = Progress(**json.loads(arrays["progress"].tobytes()))
     if [v.shape for v in values] != [tuple(v.shape) for v in variables]:
         raise ValueError(
             "The checkpoint must come from the same model and optimizer. "

@@ -135,7 +135,9 @@ class Report:
         links: list[DatasetFacts | Reference] = [self.dataset, *self.references]
         for link in links:
             # Escaping alone would let a `javascript:` address through.
-            if link.url and not link.url.startswith(("http://", "https://")):
+            if link is self.dataset and not link.url:
+                continue  # A folder of the user's own has no home page.
+            if not link.url.startswith(("http://", "https://")):
                 raise ValueError(
                     "`url` must begin with http:// or https://. "
                     f"Received: url={link.url!r} of {link}"
