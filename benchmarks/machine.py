@@ -19,13 +19,13 @@ _PACKAGES = (
 
 def describe_machine() -> dict:
     """Returns date, processor, cores and versions."""
-    cpu = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
-    flags = Path("/proc/cpuinfo").read_text()
+    info = Path("/proc/cpuinfo").read_text()
+    cpu = re.search(r"model name\s*:\s*(.+)", info)
     return {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "cpu": cpu[1] if cpu else platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
-        "bfloat16_in_hardware": "amx_bf16" in flags or "avx512_bf16" in flags,
+        "bfloat16_in_hardware": "amx_bf16" in info or "avx512_bf16" in info,
         "python": platform.python_version(),
         **{package: metadata.version(package) for package in _PACKAGES},
     }

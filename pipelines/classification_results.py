@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pandas as pd
 
+from modelyard.data.image_pipeline import steps_per_epoch
 from modelyard.data.loading import ImageSplits
 from modelyard.pipelines.references import find_references
 from modelyard.training import run_folder as runs
@@ -89,7 +90,7 @@ def measure(
         metrics["test_tta"] = classification_metrics(augmented, splits.test.labels)
     validation = predict_scores(model, splits.validation.images)
     metrics["validation"] = classification_metrics(validation, splits.validation.labels)
-    steps = max(len(splits.train) // batch_size, 1)
+    steps = steps_per_epoch(len(splits.train), batch_size)
     seen = steps * batch_size * progress.epoch
     metrics["timing"] = {
         **timing,
@@ -220,7 +221,7 @@ def summarise(folder: Path, metrics: dict[str, Any], exported: Path | None) -> s
     """Returns the last words of a run: figures, files and what to do next."""
     test, timing = metrics["test"], metrics["timing"]
     low, high = test["accuracy_interval"]
-    wrong = round(test["error_rate"] * test["num_examples"])
+    wrong = test["num_errors"]
     accuracy = (
         f"Test accuracy {test['accuracy']:.2%} (95% interval {low:.2%} to {high:.2%}; "
         f"{wrong} of {test['num_examples']:,} wrong), log loss {test['log_loss']:.4f}"
