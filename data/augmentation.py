@@ -15,6 +15,8 @@ class Augmentation:
         shift: Largest shift in pixels, down or up and right or left. Whole pixels
             (the usual "pad and crop") unless an affine transformation is on too.
         flip: Mirror half of the images from left to right.
+        alternate_flip: Mirror each image in every other epoch, rather than half of
+            them at random; needs `flip`.
         rotate: Largest rotation in degrees, either way.
         scale: Largest relative change of size, in [0, 1): 0.1 is from 0.9 to 1.1.
         shear: Largest shear in degrees, either way, in [0, 90).
@@ -27,11 +29,13 @@ class Augmentation:
         ValueError: If a value is out of range.
 
     Reference:
-        Cutout: [DeVries & Taylor, 2017](https://arxiv.org/abs/1708.04552)
+        Cutout: [DeVries & Taylor, 2017](https://arxiv.org/abs/1708.04552);
+        alternating flips: [Jordan, 2024](https://arxiv.org/abs/2404.00498)
     """
 
     shift: int = 0
     flip: bool = False
+    alternate_flip: bool = False
     rotate: float = 0.0
     scale: float = 0.0
     shear: float = 0.0
@@ -53,6 +57,10 @@ class Augmentation:
                     f"`{field}` must be at least 0 and below {limit}. "
                     f"Received: {field}={value}"
                 )
+        if self.alternate_flip and not self.flip:
+            raise ValueError(
+                "`alternate_flip` must come with `flip`. Received: flip=False"
+            )
         if self.padding not in ("zero", "reflect"):
             raise ValueError(
                 f'`padding` must be "zero" or "reflect". Received: {self.padding!r}'
@@ -87,6 +95,7 @@ def augment_images(
     *,
     seed: tf.Tensor,
     fill: float | tf.Tensor = 0.0,
+    mirrored: tf.Tensor | None = None,
 ) -> tf.Tensor:
     """Transforms each image of a batch in its own random way.
 
@@ -95,6 +104,7 @@ def augment_images(
         augmentation: What to do.
         seed: int64 `(2,)`; the same seed gives the same result.
         fill: Colour of cutout squares in [0, 255], a scalar or `(channels,)`.
+        mirrored: Which images `flip` mirrors, bool `(batch,)`; random if `None`.
 
     Returns:
         uint8 `(batch, height, width, channels)`.
@@ -104,18 +114,20 @@ def augment_images(
         tf.random.stateless_uniform((8, images.shape[0]), seed, alg="philox")
     )
     if augmentation.shift or augmentation.flip or augmentation.is_affine:
-        images = _move_pixels(images, augmentation, draws[:6])
+        if mirrored is None:
+            mirrored = draws[2] < 0.5
+        images = _move_pixels(images, augmentation, draws[:6], mirrored)
     if augmentation.cutout:
         images = _cut_out(images, augmentation.cutout, draws[6:], fill)
     return images
 
 
-def _move_pixels(images, augmentation, draws):
+def _move_pixels(images, augmentation, draws, mirrored):
     """Flips, shifts, rotates, scales and shears in one pass over the pixels."""
     batch, height, width, channels = images.shape
     shift, flip = augmentation.shift, augmentation.flip
     down, right = (tf.floor(draw * (2 * shift + 1)) - shift for draw in draws[:2])
-    mirror = tf.where(draws[2] < 0.5, -1.0, 1.0) if flip else tf.ones(batch)
+    mirror = tf.where(mirrored, -1.0, 1.0) if flip else tf.ones(batch)
     angle = _between(draws[3], augmentation.rotate * math.pi / 180)
     slant = tf.tan(_between(draws[4], augmentation.shear * math.pi / 180))
     size = 1 + _between(draws[5], augmentation.scale)

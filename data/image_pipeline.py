@@ -52,6 +52,7 @@ def make_training_dataset(
     epochs: int,
     first_epoch: int = 0,
     augmentation: Augmentation = NO_AUGMENTATION,
+    small_epochs: int = 0,
 ) -> tf.data.Dataset:
     """Makes one stream of shuffled, augmented batches for all epochs.
 
@@ -67,10 +68,13 @@ def make_training_dataset(
         first_epoch: Epoch to start at, in [0, epochs); a resumed run gets exactly
             the batches that the whole run has from there on.
         augmentation: Random transformations of the images.
+        small_epochs: First epochs whose images are shrunk to three quarters of
+            their sides.
 
     Returns:
         A dataset of `(images, labels)`: uint8 `(batch, height, width, channels)` in
-        [0, 255] and int64 `(batch,)`.
+        [0, 255] and int64 `(batch,)`. With small epochs the height and the width
+        are not static.
 
     Raises:
         ValueError: If the arrays disagree or an argument is out of range.
@@ -91,6 +95,9 @@ def make_training_dataset(
     # Cutout hides a square behind the mean colour, which is zero for a model that
     # standardises its input, as in the paper.
     mean_colour = images.mean(axis=(0, 1, 2)) if augmentation.cutout else 0.0
+    small_size = [max(1, side * 3 // 4) for side in images.shape[1:3]]
+    # Which images the even epochs mirror.
+    mirrored_first = np.random.default_rng(seed).random(len(images)) < 0.5
 
     def epoch_batches(epoch):
         order = tf.random.experimental.stateless_shuffle(
@@ -105,12 +112,22 @@ def make_training_dataset(
 
     def make_batch(step, indices):
         batch = tf.gather(held.images, indices)
+        epoch = step // steps
+        mirrored = None
+        if augmentation.alternate_flip:
+            mirrored = tf.gather(mirrored_first, indices) != (epoch % 2 == 1)
         batch = augment_images(
             batch,
             augmentation,
             seed=tf.stack([tf.constant(seed, tf.int64), 2 * step + 1]),
             fill=mean_colour,
+            mirrored=mirrored,
         )
+        if small_epochs:
+            batch = tf.cond(
+                epoch < small_epochs, lambda: _resize(batch, small_size), lambda: batch
+            )
+            batch.set_shape((batch_size, None, None, images.shape[-1]))
         return batch, tf.gather(held.labels, indices)
 
     return (
@@ -193,6 +210,12 @@ class InputClock:
         options = _options()
         options.experimental_optimization.inject_prefetch = False
         return clocked.with_options(options)
+
+
+def _resize(images, size):
+    """Shrinks uint8 images by averaging."""
+    smaller = tf.image.resize(images, size, method="area")
+    return tf.cast(tf.round(smaller), tf.uint8)
 
 
 def _options() -> tf.data.Options:

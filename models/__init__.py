@@ -10,9 +10,13 @@ from collections.abc import Callable
 
 from modelyard.models.activations import ACTIVATIONS, binary_step, get_activation
 from modelyard.models.convnet import build_convnet
+from modelyard.models.efficientnet_lite import build_efficientnet_lite
+from modelyard.models.fast_cifar_net import build_fast_cifar_net, whiten_patches
 from modelyard.models.lenet import build_lenet
 from modelyard.models.perceptrons import build_mlp, build_perceptron
 from modelyard.models.residual_cnn import build_residual_cnn
+from modelyard.models.transfer_classifier import build_transfer_classifier
+from modelyard.models.wide_resnet import build_wide_resnet
 
 BUILDERS: dict[str, Callable] = {
     "perceptron": build_perceptron,
@@ -20,6 +24,8 @@ BUILDERS: dict[str, Callable] = {
     "lenet": build_lenet,
     "convnet": build_convnet,
     "residual_cnn": build_residual_cnn,
+    "wide_resnet": build_wide_resnet,
+    "fast_cifar_net": build_fast_cifar_net,
 }
 
 __all__ = [
@@ -27,9 +33,14 @@ __all__ = [
     "BUILDERS",
     "binary_step",
     "build_convnet",
+    "build_efficientnet_lite",
+    "build_fast_cifar_net",
     "build_lenet",
     "build_mlp",
     "build_perceptron",
     "build_residual_cnn",
+    "build_transfer_classifier",
+    "build_wide_resnet",
     "get_activation",
+    "whiten_patches",
 ]

@@ -67,14 +67,7 @@ def build_residual_cnn(
     inputs = keras.Input(input_shape, name="pixels")
     x = layers.Rescaling(1 / 255, name="rescale")(inputs)
     x = layers.Conv2D(widths[0], 3, name="stem", **conv)(x)
-    for stage, filters in enumerate(widths):
-        for block in range(blocks_per_stage):
-            stride = 2 if stage > 0 and block == 0 else 1
-            x = _residual_block(
-                x, filters, stride, activate, conv, name=f"stage{stage}_block{block}"
-            )
-    x = layers.BatchNormalization(name="head_norm")(x)
-    x = layers.Activation(activate, name="head_activation")(x)
+    x = residual_stages(x, widths, blocks_per_stage, activate, conv)
     x = layers.GlobalAveragePooling2D(name="features")(x)
     if dropout > 0:
         x = layers.Dropout(dropout, name="dropout")(x)
@@ -82,7 +75,30 @@ def build_residual_cnn(
     return keras.Model(inputs, logits, name=name)
 
 
-def _residual_block(x, filters, stride, activate, conv, *, name):
+def residual_stages(x, widths, blocks_per_stage, activate, conv, *, dropout=0.0):
+    """Stacks pre-activation blocks; each stage after the first halves the sides.
+
+    Args:
+        x: Maps `(batch, height, width, channels)`.
+        widths: Filters per stage.
+        blocks_per_stage: Blocks of two convolutions in each stage.
+        activate: Activation function.
+        conv: Keyword arguments of every convolution.
+        dropout: Share of the numbers dropped between the convolutions of a block.
+
+    Returns:
+        The normalised and activated maps of the last stage.
+    """
+    for stage, filters in enumerate(widths):
+        for block in range(blocks_per_stage):
+            name = f"stage{stage}_block{block}"
+            stride = 2 if stage > 0 and block == 0 else 1
+            x = _residual_block(x, filters, stride, activate, conv, dropout, name=name)
+    x = layers.BatchNormalization(name="head_norm")(x)
+    return layers.Activation(activate, name="head_activation")(x)
+
+
+def _residual_block(x, filters, stride, activate, conv, dropout, *, name):
     """Adds two normalised 3x3 convolutions to a shortcut."""
     shortcut = x
     x = layers.BatchNormalization(name=f"{name}_norm0")(x)
@@ -95,5 +111,7 @@ def _residual_block(x, filters, stride, activate, conv, *, name):
     x = layers.Conv2D(filters, 3, strides=stride, name=f"{name}_conv0", **conv)(x)
     x = layers.BatchNormalization(name=f"{name}_norm1")(x)
     x = layers.Activation(activate, name=f"{name}_activation1")(x)
+    if dropout > 0:
+        x = layers.Dropout(dropout, name=f"{name}_dropout")(x)
     x = layers.Conv2D(filters, 3, name=f"{name}_conv1", **conv)(x)
     return layers.Add(name=f"{name}_add")([shortcut, x])

@@ -1,12 +1,13 @@
 """Optimizers, learning-rate schedules and the loss of a classifier."""
 
 import math
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import keras
 from keras import ops
 
-OptimizerName = Literal["sgd", "adam", "adamw", "muon"]
+OptimizerName = Literal["sgd", "adam", "adamw", "muon", "filter_muon"]
 ScheduleName = Literal["constant", "cosine", "one_cycle"]
 
 
@@ -69,28 +70,37 @@ def make_optimizer(
     nesterov: bool = True,
     clip_norm: float = 0.0,
     ema: float = 0.0,
+    rate_scales: Mapping[str, float] | None = None,
 ) -> keras.optimizers.Optimizer:
     """Builds an optimizer with its schedule.
 
     Args:
-        name: `"sgd"`, `"adam"`, `"adamw"` or `"muon"`
+        name: `"sgd"`, `"adam"`, `"adamw"`, `"muon"`
             ([Jordan et al., 2024](https://kellerjordan.github.io/posts/muon/);
-            biases and gains are updated with Adam).
+            biases and gains are updated with Adam) or `"filter_muon"`, see
+            `FilterMuon`.
         learning_rate: Peak learning rate.
         schedule: Its course over the training, see `WarmupSchedule`.
         total_steps: Updates of the whole training.
         warmup_share: Share of the updates that warm up, in [0, 1).
         weight_decay: Decoupled weight decay of all but plain Adam, multiplied by
             the learning rate.
-        momentum: Momentum of SGD and Muon.
+        momentum: Momentum of SGD and both Muons.
         nesterov: Whether that momentum is Nesterov's.
         clip_norm: Largest norm of all gradients together; 0 is no clipping.
         ema: Momentum of the average of the weights that is kept beside them and
             takes their place after training; 0 is no average.
+        rate_scales: Factors of the learning rate by path of the variable, 1 for
+            all others; for `"sgd"` and `"adamw"`.
 
     Raises:
-        ValueError: If `name` is unknown.
+        ValueError: If `name` is unknown, or has no `rate_scales`.
     """
+    if rate_scales and name not in ("sgd", "adamw"):
+        raise ValueError(
+            '`rate_scales` must be left out unless the optimizer is "sgd" or '
+            f'"adamw". Received: optimizer={name!r}'
+        )
     rate: float | WarmupSchedule = learning_rate
     warmup_steps = int(warmup_share * total_steps)
     if schedule != "constant" or warmup_steps:
@@ -102,7 +112,8 @@ def make_optimizer(
         "ema_momentum": ema or 0.99,
     }
     if name == "sgd":
-        return keras.optimizers.SGD(
+        return ScaledSGD(
+            rate_scales=rate_scales,
             momentum=momentum,
             nesterov=nesterov and momentum > 0,
             weight_decay=weight_decay or None,
@@ -111,7 +122,7 @@ def make_optimizer(
     if name == "adam":
         return keras.optimizers.Adam(**shared)
     if name == "adamw":
-        return keras.optimizers.AdamW(weight_decay=weight_decay, **shared)
+        return ScaledAdamW(rate_scales=rate_scales, weight_decay=weight_decay, **shared)
     if name == "muon":
         return keras.optimizers.Muon(
             momentum=momentum,
@@ -120,10 +131,151 @@ def make_optimizer(
             adam_weight_decay=weight_decay,
             **shared,
         )
+    if name == "filter_muon":
+        return FilterMuon(
+            momentum=momentum, nesterov=nesterov, weight_decay=weight_decay, **shared
+        )
     raise ValueError(
-        '`optimizer` must be "sgd", "adam", "adamw" or "muon". '
+        '`optimizer` must be "sgd", "adam", "adamw", "muon" or "filter_muon". '
         f"Received: optimizer={name!r}"
     )
+
+
+class _ScaledRates:
+    """Gives variables a learning rate of their own; a part of the classes below."""
+
+    def __init__(
+        self, *args: Any, rate_scales: Mapping[str, float] | None = None, **kwargs: Any
+    ):
+        super().__init__(*args, **kwargs)
+        self.rate_scales = dict(rate_scales or {})
+
+    def build(self, variables):
+        """Creates the state, and looks up the factors."""
+        super().build(variables)  # type: ignore[misc]
+        self._scales = [self.rate_scales.get(v.path, 1.0) for v in variables]
+
+    def update_step(self, gradient, variable, learning_rate):
+        """Updates one variable."""
+        scale = self._scales[self._get_variable_index(variable)]  # type: ignore[attr-defined]
+        super().update_step(gradient, variable, learning_rate * scale)  # type: ignore[misc]
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), "rate_scales": self.rate_scales}  # type: ignore[misc]
+
+
+@keras.saving.register_keras_serializable(package="modelyard")
+class ScaledSGD(_ScaledRates, keras.optimizers.SGD):
+    """SGD with factors of the learning rate by variable path.
+
+    Weight decay is not scaled.
+    """
+
+
+@keras.saving.register_keras_serializable(package="modelyard")
+class ScaledAdamW(_ScaledRates, keras.optimizers.AdamW):
+    """AdamW with factors of the learning rate by variable path.
+
+    Weight decay is not scaled.
+    """
+
+
+@keras.saving.register_keras_serializable(package="modelyard")
+class FilterMuon(keras.optimizers.Optimizer):
+    """Muon for convolutions whose filters are flattened, SGD for everything else.
+
+    Keras' own `Muon` makes the update of a kernel orthogonal at each position of
+    its window; here each filter is one row of one matrix. Kernels are brought back
+    to the norm `sqrt(filters)` before each update. Vectors and matrices (biases, the
+    last layer) are updated with Nesterov's SGD at multiples of the learning rate.
+
+    Args:
+        learning_rate: Step of the kernels; its shape over time is everybody's.
+        momentum: Momentum of the kernels, in [0, 1).
+        nesterov: Whether that is Nesterov's.
+        bias_scale: Learning rate of vectors, relative to `learning_rate`.
+        matrix_scale: Learning rate of matrices, relative to `learning_rate`.
+        sgd_momentum: Momentum of vectors and matrices, in [0, 1).
+
+    Reference:
+        [Jordan et al., 2024](https://kellerjordan.github.io/posts/muon/)
+    """
+
+    def __init__(
+        self,
+        learning_rate: float | WarmupSchedule = 0.24,
+        momentum: float = 0.6,
+        *,
+        nesterov: bool = True,
+        bias_scale: float = 440.0,
+        matrix_scale: float = 7.0,
+        sgd_momentum: float = 0.85,
+        name: str = "filter_muon",
+        **kwargs: Any,
+    ):
+        super().__init__(learning_rate=learning_rate, name=name, **kwargs)
+        self.momentum = momentum
+        self.nesterov = nesterov
+        self.bias_scale = bias_scale
+        self.matrix_scale = matrix_scale
+        self.sgd_momentum = sgd_momentum
+
+    def build(self, variables):
+        """Creates the momenta."""
+        if self.built:
+            return
+        super().build(variables)
+        self._momenta = self.add_optimizer_variables(variables, "momentum")
+
+    def update_step(self, gradient, variable, learning_rate):
+        """Updates one variable."""
+        rate = ops.cast(learning_rate, variable.dtype)
+        gradient = ops.cast(gradient, variable.dtype)
+        buffer = self._momenta[self._get_variable_index(variable)]
+        is_kernel = len(variable.shape) == 4
+        momentum = self.momentum if is_kernel else self.sgd_momentum
+        mean = buffer * momentum + gradient
+        self.assign(buffer, mean)
+        if not is_kernel:
+            scale = self.bias_scale if len(variable.shape) == 1 else self.matrix_scale
+            self.assign_sub(variable, rate * scale * (gradient + momentum * mean))
+            return
+        update = gradient + momentum * mean if self.nesterov else mean
+        filters = variable.shape[-1]
+        update = orthogonalise(ops.transpose(ops.reshape(update, (-1, filters))))
+        update = ops.reshape(ops.transpose(update), variable.shape)
+        norm = ops.sqrt(ops.sum(ops.square(variable)))
+        self.assign(variable, variable * (filters**0.5 / norm) - rate * update)
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        names = ("momentum", "nesterov", "bias_scale", "matrix_scale", "sgd_momentum")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+def orthogonalise(matrix: Any, steps: int = 3) -> Any:
+    """Moves all singular values of a matrix near one, by Newton-Schulz steps.
+
+    Args:
+        matrix: Floating `(rows, columns)`.
+        steps: Iterations; after three they are between about 0.3 and 1.2 unless
+            they were tiny.
+
+    Returns:
+        A matrix of the same shape and dtype.
+
+    Reference:
+        [Jordan et al., 2024](https://kellerjordan.github.io/posts/muon/)
+    """
+    rows, columns = matrix.shape
+    x = matrix / (ops.sqrt(ops.sum(ops.square(matrix))) + 1e-7)
+    if rows > columns:
+        x = ops.transpose(x)
+    for _ in range(steps):
+        gram = x @ ops.transpose(x)
+        x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
+    return ops.transpose(x) if rows > columns else x
 
 
 @keras.saving.register_keras_serializable(package="modelyard")

@@ -139,3 +139,20 @@ def test_unknown_padding_is_named():
 def test_value_too_large_for_the_images_is_named(field):
     with pytest.raises(ValueError, match=rf"`{field}` must be below.*8x9.*{field}=8"):
         Augmentation(**{field: 8}).check_fits((8, 9, 1))
+
+
+def test_given_mirroring_replaces_the_random_one():
+    images = np.random.default_rng(0).integers(0, 256, (3, 4, 4, 1), dtype=np.uint8)
+    moved = augment_images(
+        tf.constant(images),
+        Augmentation(flip=True, alternate_flip=True),
+        seed=tf.constant((0, 1), tf.int64),
+        mirrored=tf.constant([True, False, True]),
+    ).numpy()
+    np.testing.assert_array_equal(moved[1], images[1])
+    np.testing.assert_array_equal(moved[::2], images[::2, :, ::-1])
+
+
+def test_alternating_needs_flips():
+    with pytest.raises(ValueError, match="`alternate_flip` must come with `flip`"):
+        Augmentation(alternate_flip=True)

@@ -180,3 +180,35 @@ def test_clock_passes_the_elements_on():
     clocked = InputClock().attach(dataset)
     assert clocked.element_spec == dataset.element_spec
     assert_same(batches_of(clocked), batches_of(dataset))
+
+
+def test_alternating_flips_show_each_image_both_ways_in_two_epochs():
+    images = np.zeros((8, 4, 4, 1), np.uint8)
+    images[:, :, 0] = np.arange(1, 9).reshape(8, 1, 1)  # A bright left column.
+    dataset = make_training_dataset(
+        images,
+        np.arange(8),
+        batch_size=4,
+        seed=3,
+        epochs=4,
+        augmentation=Augmentation(flip=True, alternate_flip=True),
+    )
+    sides = [{}, {}, {}, {}]
+    for step, (batch, labels) in enumerate(dataset.as_numpy_iterator()):
+        for image, label in zip(batch, labels, strict=True):
+            sides[step // 2][label] = bool(image[0, 0, 0])
+    assert 0 < sum(sides[0].values()) < 8  # Some start mirrored, some do not.
+    assert all(sides[0][label] != sides[1][label] for label in range(8))
+    assert sides[0] == sides[2]
+    assert sides[1] == sides[3]
+
+
+def test_small_epochs_come_first_at_three_quarters_of_the_sides():
+    images = np.random.default_rng(0).integers(0, 256, (6, 8, 16, 3), np.uint8)
+    dataset = make_training_dataset(
+        images, np.arange(6), batch_size=3, seed=0, epochs=3, small_epochs=1
+    )
+    batches = [batch for batch, _ in dataset.as_numpy_iterator()]
+    assert [batch.shape[1:3] for batch in batches] == [(6, 12)] * 2 + [(8, 16)] * 4
+    assert {batch.dtype for batch in batches} == {np.dtype("uint8")}
+    assert batches[0].mean() == pytest.approx(images.mean(), abs=3)

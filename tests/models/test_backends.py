@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 
 from modelyard.models import BUILDERS, build_mlp
+from modelyard.models.transfer_classifier import build_transfer_classifier
 
 BACKEND = keras.backend.backend()
 OTHER = "tensorflow" if BACKEND == "jax" else "jax"
 SMALL: dict = {
     "mlp": {"hidden_units": (32, 16)},
     "residual_cnn": {"blocks_per_stage": 1, "widths": (8, 16)},
+    "wide_resnet": {"depth": 10, "width": 1},
 }
 SCRIPT = Path(__file__).with_name("other_backend.py")
 pytestmark = pytest.mark.slow
@@ -43,6 +45,9 @@ def report(tmp_path_factory):
         for name, build in BUILDERS.items()
     }
     models["binary_step"] = build_mlp(pixels.shape[1:], 3, activation="binary_step")
+    models["transfer"] = build_transfer_classifier(
+        "efficientnet_lite0", pixels.shape[1:], 3, image_size=40, weights=None
+    )
     for name, model in models.items():
         _fill(model, rng)
         model.save(folder / f"{name}.keras")
@@ -60,7 +65,7 @@ def report(tmp_path_factory):
 
 def test_reloaded_models_predict_alike_on_the_other_backend(report):
     assert report["backend"] == OTHER
-    assert report["differences"].keys() == {*BUILDERS, "binary_step"}
+    assert report["differences"].keys() == {*BUILDERS, "binary_step", "transfer"}
     assert max(report["differences"].values()) < 1e-4, report["differences"]
 
 

@@ -3,9 +3,11 @@ import numpy as np
 import pytest
 
 from modelyard.training.optimizers import (
+    FilterMuon,
     SmoothedCrossentropy,
     WarmupSchedule,
     make_optimizer,
+    orthogonalise,
 )
 
 
@@ -100,3 +102,73 @@ def test_smoothed_loss_agrees_with_keras_on_one_hot_labels():
     )(np.eye(4, dtype="float32")[labels], logits)
     ours = SmoothedCrossentropy(0.2)(labels, logits)
     assert float(ours) == pytest.approx(float(expected), rel=1e-6)
+
+
+def _updated(optimizer, value, gradient, name="weight"):
+    variable = keras.Variable(np.asarray(value, "float32"), name=name)
+    optimizer.apply([keras.ops.convert_to_tensor(gradient, "float32")], [variable])
+    return keras.ops.convert_to_numpy(variable)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+def test_rate_scales_multiply_the_learning_rate_of_their_variable(name):
+    gradient = np.ones(3)
+    steps = []
+    for scales in ({}, {"weight": 0.25}, {"another": 0.25}):
+        optimizer = make_optimizer(
+            name, learning_rate=0.1, total_steps=5, rate_scales=scales
+        )
+        steps.append(_updated(optimizer, np.zeros(3), gradient))
+    np.testing.assert_allclose(steps[1], 0.25 * steps[0], rtol=1e-5)
+    np.testing.assert_allclose(steps[2], steps[0])
+
+
+def test_rate_scales_of_other_optimizers_are_refused():
+    with pytest.raises(ValueError, match=r"`rate_scales` must .*'muon'"):
+        make_optimizer(
+            "muon", learning_rate=0.1, total_steps=5, rate_scales={"weight": 0.5}
+        )
+
+
+@pytest.mark.parametrize("shape", [(6, 30), (30, 6)])
+def test_orthogonalise_brings_singular_values_together_and_keeps_directions(shape):
+    rng = np.random.default_rng(0)
+    left, _, right = np.linalg.svd(rng.normal(size=shape), full_matrices=False)
+    matrix = (left * np.geomspace(1, 0.1, 6)) @ right
+    result = keras.ops.convert_to_numpy(orthogonalise(matrix.astype("float32")))
+    inner = left.T @ result @ right.T
+    np.testing.assert_allclose(inner, np.diag(np.diag(inner)), atol=1e-3)
+    assert np.diag(inner).min() > 0.3
+    assert np.diag(inner).max() < 1.3
+
+
+def test_filter_muon_moves_whole_filters_by_an_orthogonal_step():
+    rng = np.random.default_rng(0)
+    kernel = rng.normal(size=(3, 3, 4, 8))
+    optimizer = FilterMuon(learning_rate=0.1)
+    updated = _updated(optimizer, kernel, 1e-3 * rng.normal(size=kernel.shape))
+    normed = kernel * (8**0.5 / np.linalg.norm(kernel))
+    step = (normed - updated).reshape(-1, 8) / 0.1
+    singular_values = np.linalg.svd(step, compute_uv=False)
+    assert singular_values.min() > 0.3
+    assert singular_values.max() < 1.3
+
+
+def test_filter_muon_updates_biases_and_matrices_with_nesterov_momentum():
+    optimizer = FilterMuon(
+        learning_rate=0.1, bias_scale=2.0, matrix_scale=3.0, sgd_momentum=0.5
+    )
+    bias, matrix = keras.Variable(np.zeros(2)), keras.Variable(np.zeros((2, 2)))
+    for _ in range(2):
+        gradients = [keras.ops.ones(2), keras.ops.ones((2, 2))]
+        optimizer.apply(gradients, [bias, matrix])
+    # Momenta are 1 and 1.5; a step is the gradient and half of the momentum.
+    np.testing.assert_allclose(bias, -0.2 * (1.5 + 1.75), rtol=1e-6)
+    np.testing.assert_allclose(matrix, -0.3 * (1.5 + 1.75), rtol=1e-6)
+
+
+def test_filter_muon_survives_serialization():
+    optimizer = FilterMuon(learning_rate=0.1, bias_scale=2.0)
+    config = keras.saving.serialize_keras_object(optimizer)
+    copy = keras.saving.deserialize_keras_object(config)
+    assert copy.get_config() == optimizer.get_config()
