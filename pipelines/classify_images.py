@@ -9,27 +9,31 @@ must answer at once.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import os
 import re
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 from rich.console import Console
 
+from modelyard.pipelines import image_runs
 from modelyard.pipelines.image_recipes import RECIPES
 from modelyard.pipelines.names import require_known
 
 __all__ = ["MODELS", "NAME", "RECIPES", "Config", "evaluate", "export", "run"]
 
 NAME = "classify-images"
-_EXPORT_FILE = "export.json"  # In the run folder: where the export went.
-MODELS = ("perceptron", "mlp", "lenet", "convnet", "residual_cnn")
+MODELS = (
+    "perceptron",
+    "mlp",
+    "lenet",
+    "convnet",
+    "residual_cnn",
+    "wide_resnet",
+    "fast_cifar_net",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +43,7 @@ class Config:
     dataset: str = "digits"
     """`mnist`, `cifar10`, ... (see `modelyard list`) or `folder:PATH`."""
     model: str = "convnet"
-    """perceptron, mlp, lenet, convnet or residual_cnn."""
+    """One of the models of `modelyard list`."""
     recipe: str = "fast"
     """smoke (seconds), fast (best accuracy per second) or best (best accuracy)."""
     seed: int = 0
@@ -49,7 +53,7 @@ class Config:
     """Passes over the training examples."""
     batch_size: int | Literal["full"] = 256
     """Examples per update: 1 is stochastic, `full` takes all of them at once."""
-    optimizer: Literal["sgd", "adam", "adamw", "muon"] = "adamw"
+    optimizer: Literal["sgd", "adam", "adamw", "muon", "filter_muon"] = "adamw"
     """Update rule."""
     learning_rate: float = 0.006
     """Peak learning rate."""
@@ -58,9 +62,9 @@ class Config:
     warmup_share: float = 0.25
     """Share of all updates that warm up."""
     weight_decay: float = 0.05
-    """Decoupled weight decay of sgd, adamw and muon."""
+    """Decoupled weight decay of all but adam."""
     momentum: float = 0.9
-    """Momentum of sgd and muon."""
+    """Momentum of sgd, muon and filter_muon."""
     nesterov: bool = True
     """Whether that momentum is Nesterov's."""
     clip_norm: float = 0.0
@@ -89,6 +93,10 @@ class Config:
     """Augmentation: largest shift in pixels."""
     flip: bool = False
     """Augmentation: mirror half of the pictures."""
+    alternate_flip: bool = False
+    """Augmentation: mirror each picture in every other epoch; needs flip."""
+    small_epochs: int = 0
+    """First epochs, with pictures of 3/4 of their sides; fast_cifar_net only."""
     cutout: int = 0
     """Augmentation: side of a square that is blanked."""
     rotate: float = 0.0
@@ -99,7 +107,9 @@ class Config:
     """Augmentation: largest shear in degrees."""
     padding: Literal["zero", "reflect"] = "zero"
     """What comes in at the border of moved pictures."""
-    test_time_augmentation: Literal["none", "flip", "shift", "flip_shift"] = "none"
+    test_time_augmentation: Literal["none", "flip", "shift", "flip_shift", "six"] = (
+        "none"
+    )
     """Views averaged for the extra test metrics `test_tta`."""
 
     validation_share: float = 1 / 12
@@ -136,6 +146,12 @@ class Config:
             ("clip_norm", self.clip_norm >= 0, "at least 0"),
             ("label_smoothing", 0 <= self.label_smoothing < 1, "in [0, 1)"),
             ("ema", 0 <= self.ema < 1, "in [0, 1)"),
+            (
+                "small_epochs",
+                self.small_epochs == 0
+                or (self.model == "fast_cifar_net" and self.small_epochs > 0),
+                "at least 0, and 0 unless the model is fast_cifar_net",
+            ),
             ("early_stopping", self.early_stopping >= 0, "at least 0"),
             ("validation_share", 0 < self.validation_share < 1, "in (0, 1)"),
             (
@@ -172,31 +188,29 @@ def run(
     from modelyard.pipelines import classification_results as results
     from modelyard.pipelines import image_training as setup
     from modelyard.training import run_folder as runs
-    from modelyard.training.files import require_space, write_json
+    from modelyard.training.files import write_json
     from modelyard.training.fit import fit_resumably
 
     console = console or Console()
     began = time.perf_counter()
-    config = _with_absolute_paths(config)
+    config = image_runs.with_absolute_paths(config)
     options = setup.model_options(config)
-    splits = setup.load_splits(config)
-    setup.augmentation_of(config).check_fits(splits.image_shape)
+    splits = image_runs.load_splits(config)
+    image_runs.augmentation_of(config).check_fits(splits.image_shape)
     timing = {"load_seconds": time.perf_counter() - began}
     console.print(results.describe_splits(splits), highlight=False)
     began = time.perf_counter()
     model, steps = setup.compile_model(config, splits, options)
     timing["build_seconds"] = time.perf_counter() - began
-    roots = [config.runs_dir, *([config.saved_models_dir] if config.export else [])]
-    for root in roots:
-        # Checkpoints with two averages a weight, the model, its export, a report.
-        require_space(Path(root), 20_000_000 + 64 * model.count_params())
+    # Checkpoints with two averages a weight, the model, its export, a report.
+    image_runs.require_room(config, 20_000_000 + 64 * model.count_params())
     folder = resume or runs.new_run_folder(
         Path(config.runs_dir), NAME, config.dataset, config.model
     )
     runs.write_config(folder, NAME, config)
     write_json(folder / "environment.json", runs.describe_environment(model))
     console.print(f"Run: {folder}", highlight=False)
-    with _way_to_resume(folder, console):
+    with image_runs.way_to_resume(NAME, folder, console):
         progress = fit_resumably(
             model,
             lambda finished: setup.training_dataset(config, splits, finished),
@@ -223,7 +237,9 @@ def run(
             folder, report, _export_name(config), splits.image_shape
         )
         results.finish_report(folder, report, None)  # Kept if the export is refused.
-        exported = _published(folder) or export(folder) if config.export else None
+        exported = None
+        if config.export:
+            exported = image_runs.published(folder) or export(folder)
         results.finish_report(folder, report, exported)
     console.print(results.summarise(folder, metrics, exported), highlight=False)
     return folder
@@ -235,19 +251,11 @@ def evaluate(folder: Path) -> dict[str, Any]:
     Returns:
         The metrics, as under `test` in the run's `metrics.json`.
     """
-    import keras
+    from modelyard.training.run_folder import read_config, require_finished
 
-    from modelyard.pipelines.image_training import load_splits
-    from modelyard.training import metrics
-    from modelyard.training import run_folder as runs
-    from modelyard.training.evaluation import predict_scores
-
-    config = runs.read_config(folder, Config)
-    runs.require_finished(folder)
-    splits = load_splits(config)
-    model = keras.models.load_model(folder / "model.keras")
-    scores = predict_scores(model, splits.test.images)
-    return metrics.classification_metrics(scores, splits.test.labels)
+    config = read_config(folder, Config)
+    require_finished(folder)
+    return image_runs.evaluate_run(folder, image_runs.load_splits(config))
 
 
 def export(folder: Path) -> Path:
@@ -257,93 +265,15 @@ def export(folder: Path) -> Path:
         RunError: If the run has not finished its training.
         GateError: If the export does not predict like the trained model.
     """
-    import keras
-    import numpy as np
+    from modelyard.training.run_folder import read_config
 
-    from modelyard.training import run_folder as runs
-    from modelyard.training.export import export_image_classifier
-    from modelyard.training.files import write_json
-
-    config = runs.read_config(folder, Config)
-    runs.require_finished(folder)
-    if keras.backend.backend() != "tensorflow":
-        return _export_with_tensorflow(folder)
-    with np.load(folder / "examples.npz") as examples:
-        images, class_names = examples["images"], examples["class_names"].tolist()
-    documents = ("config.json", "environment.json", "metrics.json", "MODEL_CARD.md")
-    path = export_image_classifier(
-        keras.models.load_model(folder / "model.keras"),
-        Path(config.saved_models_dir) / _export_name(config),
-        class_names=class_names,
-        golden_images=images,
-        extra_files=[folder / name for name in documents],
-    )
-    write_json(folder / _EXPORT_FILE, {"path": str(path)})
-    return path
-
-
-def _export_with_tensorflow(folder: Path) -> Path:
-    """Exports in another process: XLA calls of other backends cannot be served."""
-    done = subprocess.run(  # noqa: S603
-        [sys.executable, "-m", "modelyard.pipelines.cli", "export", str(folder)],
-        env={**os.environ, "KERAS_BACKEND": "tensorflow"},
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-        check=False,
-    )
-    published = _published(folder)
-    if done.returncode or published is None:
-        raise RuntimeError(f"The export failed. {done.stderr.strip()}")
-    return published
-
-
-def _published(folder: Path) -> Path | None:
-    """The export of this run, if there is one: a resumed run needs no second."""
-    from modelyard.training.run_folder import read_run_json
-
-    if not (folder / _EXPORT_FILE).exists():
-        return None
-    path = Path(read_run_json(folder, _EXPORT_FILE)["path"])
-    return path if path.exists() else None
-
-
-def _with_absolute_paths(config: Config) -> Config:
-    """The config as it is written down: it works from any folder."""
-    kind, colon, rest = config.dataset.partition(":")
-    path, *options = rest.split("?", 1)
-    if colon:
-        absolute = Path(path).expanduser().resolve()
-        rest = "?".join([str(absolute), *options])
-    return dataclasses.replace(
-        config,
-        dataset=f"{kind}{colon}{rest}",
-        runs_dir=str(Path(config.runs_dir).expanduser().resolve()),
-        saved_models_dir=str(Path(config.saved_models_dir).expanduser().resolve()),
-    )
+    config = read_config(folder, Config)
+    return image_runs.export_run(folder, config, _export_name(config))
 
 
 def _export_name(config: Config) -> str:
     """Name of the export, below the root of the SavedModels."""
-    from modelyard.training.run_folder import slug
-
-    return config.export_name or f"{slug(config.dataset)}-{config.model}"
-
-
-@contextlib.contextmanager
-def _way_to_resume(folder: Path, console: Console) -> Iterator[None]:
-    """Says how to go on when a run is interrupted or cannot be written."""
-    from modelyard.training.export import GateError
-    from modelyard.training.files import StorageError
-    from modelyard.training.run_folder import resume_command
-
-    try:
-        yield
-    except (KeyboardInterrupt, StorageError, GateError):
-        console.print(
-            f"Stopped. Go on with: {resume_command(NAME, folder)}", highlight=False
-        )
-        raise
+    return image_runs.export_name(config, config.model)
 
 
 if __name__ == "__main__":

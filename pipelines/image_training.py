@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 from typing import TYPE_CHECKING, Any
 
 import keras
 import tensorflow as tf
 
-from modelyard.data.augmentation import Augmentation
 from modelyard.data.image_pipeline import (
     make_evaluation_dataset,
     make_training_dataset,
     steps_per_epoch,
 )
-from modelyard.data.loading import ImageSplits, load_images
-from modelyard.models import BUILDERS
+from modelyard.data.loading import ImageSplits
+from modelyard.models import BUILDERS, whiten_patches
+from modelyard.pipelines import image_runs
 from modelyard.training.optimizers import SmoothedCrossentropy, make_optimizer
 from modelyard.training.precision import dtype_policy, resolve_precision, resolve_xla
 
@@ -37,16 +36,6 @@ def model_options(config: Config) -> dict[str, Any]:
                 f"Received: {name}={value!r}"
             )
     return given
-
-
-def load_splits(config: Config) -> ImageSplits:
-    """The examples that the config names."""
-    return load_images(
-        config.dataset,
-        validation_share=config.validation_share,
-        seed=config.seed,
-        max_train_examples=config.max_train_examples,
-    )
 
 
 def batch_size(config: Config, splits: ImageSplits) -> int:
@@ -73,10 +62,13 @@ def compile_model(
         ema=config.ema,
     )
     keras.utils.set_random_seed(config.seed)
+    shape: tuple[int | None, int | None, int] = splits.image_shape
+    if config.small_epochs:
+        shape = (None, None, shape[2])
     with dtype_policy(resolve_precision(config.precision)):
-        model = BUILDERS[config.model](
-            splits.image_shape, splits.num_classes, **options
-        )
+        model = BUILDERS[config.model](shape, splits.num_classes, **options)
+        if config.model == "fast_cifar_net":
+            whiten_patches(model, splits.train.images)
         model.compile(
             optimizer,
             SmoothedCrossentropy(config.label_smoothing),
@@ -97,14 +89,9 @@ def training_dataset(
         seed=config.seed,
         epochs=config.epochs,
         first_epoch=finished,
-        augmentation=augmentation_of(config),
+        augmentation=image_runs.augmentation_of(config),
+        small_epochs=config.small_epochs,
     )
-
-
-def augmentation_of(config: Config) -> Augmentation:
-    """Random transformations of the training images."""
-    fields = dataclasses.fields(Augmentation)
-    return Augmentation(**{field.name: getattr(config, field.name) for field in fields})
 
 
 def validation_dataset(splits: ImageSplits) -> tf.data.Dataset:

@@ -64,3 +64,16 @@ def test_symmetric_pictures_gain_nothing_from_flipping(first_pixel_model):
         predict_scores(first_pixel_model, images, views="shift"),
         rtol=1e-5,
     )
+
+
+def test_six_views_give_the_centre_half_of_the_weight(first_pixel_model):
+    image = np.zeros((1, 3, 3, 1), "uint8")
+    image[0, 0, 0] = 240
+    # The centre and its mirror image see 240 as pixel 0 in one of two views; moved
+    # down right it stays in the corner and spreads to the next pixel, moved up left
+    # it is gone. Mirror images have zeros instead.
+    first = 0.01 * 240 * (2 + 1) / 8
+    second = 0.01 * 240 * 1 / 8
+    expected = _softmax(np.array([[first, second]]))
+    scores = predict_scores(first_pixel_model, image, views="six")
+    np.testing.assert_allclose(scores, expected, atol=1e-5)

@@ -3,10 +3,12 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import PIL.Image
 import pytest
 import tensorflow as tf
 
 from modelyard.serving.check import check_saved_model
+from modelyard.serving.predict import load_predictor
 from modelyard.training import export
 from modelyard.training.files import StorageError
 
@@ -79,6 +81,32 @@ def test_bad_image_bytes_are_an_invalid_argument(published):
     loaded = tf.saved_model.load(str(published))
     with pytest.raises(tf.errors.InvalidArgumentError):
         loaded.signatures["serve_bytes"](image_bytes=tf.constant([b"no picture"]))
+
+
+def test_odd_pictures_are_answered_or_named_by_the_served_graph(published, tmp_path):
+    grey = PIL.Image.new("L", (5, 6), 90)
+    odd = {
+        "grey_alpha.png": PIL.Image.new("LA", (5, 6), (90, 10)),
+        "one_pixel.png": PIL.Image.new("L", (1, 1), 90),
+        "20_megapixels.png": PIL.Image.new("L", (5000, 4000), 90),
+        "colour.png": PIL.Image.new("RGB", (50, 60), (90, 90, 90)),
+    }
+    grey.save(tmp_path / "plain.png")
+    grey.save(tmp_path / "animated.gif", save_all=True, append_images=[grey.rotate(9)])
+    for name, image in odd.items():
+        image.save(tmp_path / name)
+    good = sorted(tmp_path.iterdir())
+    bad = [tmp_path / "text.png", tmp_path / "cut.png"]
+    bad[0].write_text("These are words.")
+    bad[1].write_bytes((tmp_path / "plain.png").read_bytes()[:40])
+    with load_predictor(published) as predictor:
+        answers = predictor.predict_files([*good, *bad])
+    expected = next(a for a in answers if a.input.endswith("plain.png"))
+    for answer in answers[: len(good)]:
+        assert not answer.error
+        assert dict(answer.top) == pytest.approx(dict(expected.top), abs=0.02)
+    for path, answer in zip(bad, answers[len(good) :], strict=True):
+        assert str(path) in answer.error
 
 
 def test_documents_and_labels_travel_along(published):
