@@ -69,7 +69,7 @@ def test_reloaded_models_predict_alike_on_the_other_backend(report):
     assert max(report["differences"].values()) < 1e-4, report["differences"]
 
 
-def test_reloading_needs_none_of_our_code(report):
+def test_reloading_standard_layers_needs_none_of_our_code(report):
     assert not report["ours_before"]
 
 

@@ -280,7 +280,7 @@ def test_a_model_without_the_top_leaves_the_last_layer_out(lite_state):
 
 def test_weights_that_do_not_fit_change_nothing(lite, lite_state):
     before = [keras.ops.convert_to_numpy(w).copy() for w in lite.weights]
-    changes = {
+    changes: dict[str, dict] = {
         r"an array '_fc\.bias'": {"_fc.bias": None},
         r"a place for every array.*: extra$": {"extra": np.zeros(3)},
         r"_conv_head\.weight'\]` must .*\(1, 1, 320, 1280\).*\(1, 1, 320, 9\)": {

@@ -7,6 +7,7 @@ import struct
 import sys
 import types
 import zipfile
+from typing import Any
 
 import numpy as np
 
@@ -64,7 +65,8 @@ class _Pickler(pickle.Pickler):
 
 def _pickle(obj, storages, view):
     """Pickles `obj` while modules with PyTorch's names stand by."""
-    package, inner = types.ModuleType("torch"), types.ModuleType("torch._utils")
+    package: Any = types.ModuleType("torch")
+    inner: Any = types.ModuleType("torch._utils")
     package.FloatStorage, package.LongStorage = FloatStorage, LongStorage
     inner._rebuild_tensor_v2 = _rebuild_tensor_v2
     stream = io.BytesIO()
@@ -83,7 +85,7 @@ def _pickle(obj, storages, view):
 
 def legacy_bytes(state, *, magic=MAGIC, system=SYSTEM):
     """The bytes of the format of consecutive pickles."""
-    storages = {}
+    storages: dict[str, np.ndarray] = {}
     parts = [pickle.dumps(obj, protocol=2) for obj in (magic, PROTOCOL, system)]
     parts.append(_pickle(state, storages, view=(None,)))
     parts.append(pickle.dumps(list(storages), protocol=2))
@@ -94,7 +96,7 @@ def legacy_bytes(state, *, magic=MAGIC, system=SYSTEM):
 
 def zip_bytes(state, *, compression=zipfile.ZIP_STORED, byteorder=b"little"):
     """The bytes of the zip format."""
-    storages = {}
+    storages: dict[str, np.ndarray] = {}
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", compression) as archive:
         archive.writestr("weights/data.pkl", _pickle(state, storages, view=()))
