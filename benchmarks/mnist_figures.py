@@ -8,17 +8,12 @@ are merged into benchmarks/results/mnist.json, one entry a figure.
 """
 
 import argparse
+import functools
 import json
-import statistics
-import subprocess
-import sys
-import tempfile
-import time
 from pathlib import Path
 
-from machine import describe_machine
+from figures import HERE, Job, finished_run, measure_in_turn, run_peer
 
-_HERE = Path(__file__).parent
 _MODELS = {
     "perceptron": ["--model", "perceptron"],
     "mlp": ["--model", "mlp"],
@@ -46,38 +41,25 @@ def main():
     parser.add_argument(
         "--peer-runs", type=int, default=3, help="of the first seeds; default: 3"
     )
-    parser.add_argument("--output", type=Path, default=_HERE / "results" / "mnist.json")
+    parser.add_argument("--output", type=Path, default=HERE / "results" / "mnist.json")
     arguments = parser.parse_args()
-    jobs = {}
+    jobs: dict[str, Job] = {}
     for name, group in (("models", _MODELS), ("fast", _FAST), ("best", _BEST)):
         if name in arguments.figures:
-            jobs |= group
-    records = {name: [] for name in jobs}
-    if "fast" in arguments.figures:
-        records[_PEER] = []
-    for seed in range(arguments.seeds):  # In turn: all of a seed, then the next.
-        for name in records:
-            if name == _PEER and seed >= arguments.peer_runs:
-                continue
-            one = _peer(seed) if name == _PEER else _ours(jobs[name], seed)
-            records[name].append({"seed": seed, **one})
-            print(name, records[name][-1], flush=True)
-        _merge(arguments.output, records)  # What is measured is kept.
+            for figure, options in group.items():
+                jobs[figure] = (functools.partial(_ours, options), arguments.seeds)
+    peer = None
+    if "fast" in arguments.figures and arguments.peer_runs:
+        peer = _PEER
+        jobs[peer] = (_peer, min(arguments.peer_runs, arguments.seeds))
+    measure_in_turn(jobs, arguments.output, peer=peer)
 
 
 def _ours(options, seed):
     """One run of the pipeline."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = [
-            *(sys.executable, "-m", "modelyard.pipelines.cli", "run"),
-            *("classify-images", "--dataset", "mnist", "--seed", str(seed)),
-            *("--no-export", "--runs-dir", folder, *options),
-        ]
-        began = time.perf_counter()
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        wall = time.perf_counter() - began
-        (path,) = Path(folder).rglob("metrics.json")
-        metrics = json.loads(path.read_text())
+    options = ("--dataset", "mnist", "--seed", str(seed), *options)
+    with finished_run("classify-images", *options) as (folder, process_seconds):
+        metrics = json.loads((folder / "metrics.json").read_text())
     timing = metrics["timing"]
     record = {
         "accuracy": metrics["test"]["accuracy"],
@@ -87,7 +69,7 @@ def _ours(options, seed):
             timing[f"{part}_seconds"] for part in ("build", "train", "evaluate")
         ),
         "input_wait_share": timing["input_wait_share"],
-        "process_seconds": wall,
+        "process_seconds": process_seconds,
     }
     if "test_tta" in metrics:
         record["accuracy_augmented"] = metrics["test_tta"]["accuracy"]
@@ -97,47 +79,7 @@ def _ours(options, seed):
 
 def _peer(seed):
     """One run of the Keras example."""
-    script = _HERE / "peers" / "mnist_convnet.py"
-    began = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, script, "--seed", str(seed)],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    wall = time.perf_counter() - began
-    return {**json.loads(done.stdout.splitlines()[-1]), "process_seconds": wall}
-
-
-def _merge(path, records):
-    """Adds the new figures to the file."""
-    results = json.loads(path.read_text()) if path.exists() else {}
-    for name, rows in records.items():
-        keys = [key for key in rows[0] if key != "seed"]
-        results[name] = {
-            **{key: _spread([row[key] for row in rows]) for key in keys},
-            "runs": rows,
-            "machine": describe_machine(),
-        }
-        if _PEER in records and name != _PEER:
-            # Of the same turn, so that a slow minute of the machine hits both.
-            ratios = [
-                ours["seconds"] / peer["seconds"]
-                for ours, peer in zip(rows, records[_PEER], strict=False)
-            ]
-            results[name]["time_relative_to_peer"] = _spread(ratios)
-    path.write_text(json.dumps(results, indent=1) + "\n")
-
-
-def _spread(values):
-    """Mean, median, standard deviation and range."""
-    return {
-        "mean": statistics.fmean(values),
-        "median": statistics.median(values),
-        "sd": statistics.stdev(values) if len(values) > 1 else 0.0,
-        "min": min(values),
-        "max": max(values),
-    }
+    return run_peer("mnist_convnet.py", "--seed", str(seed))
 
 
 if __name__ == "__main__":
