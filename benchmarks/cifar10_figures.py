@@ -42,7 +42,7 @@ _CLASSIFIERS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "steps": {
         "fast_cifar_net_steps": (
-            *(*_FAST_NET, "--epochs", "3", "--small-epochs", "0"),
+            *(*_FAST_NET, "--epochs", "3", "--small-share", "0"),
             *("--validation-share", "0.002"),
         )
     },
@@ -195,7 +195,8 @@ def _steady_rate(folder, timing):
     """Images a second in the median epoch at full size but the first, which traces."""
     with (folder / "history.csv").open(newline="") as file:
         ends = [float(row["seconds"]) for row in csv.DictReader(file)]
-    small = json.loads((folder / "config.json").read_text())["small_epochs"]
+    config = json.loads((folder / "config.json").read_text())
+    small = int(config["small_share"] * config["epochs"])
     images = timing["examples_per_second"] * timing["train_seconds"] / timing["epochs"]
     return images / statistics.median(
         b - a for a, b in itertools.pairwise(ends[small:])

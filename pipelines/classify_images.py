@@ -95,8 +95,9 @@ class Config:
     """Augmentation: mirror half of the pictures."""
     alternate_flip: bool = False
     """Augmentation: mirror each picture in every other epoch; needs flip."""
-    small_epochs: int = 0
-    """First epochs, with pictures of 3/4 of their sides; fast_cifar_net only."""
+    small_share: float = 0.0
+    """Share of the epochs, from the first, that see pictures of 3/4 of their sides;
+    for fast_cifar_net."""
     cutout: int = 0
     """Augmentation: side of a square that is blanked."""
     rotate: float = 0.0
@@ -147,10 +148,10 @@ class Config:
             ("label_smoothing", 0 <= self.label_smoothing < 1, "in [0, 1)"),
             ("ema", 0 <= self.ema < 1, "in [0, 1)"),
             (
-                "small_epochs",
-                self.small_epochs == 0
-                or (self.model == "fast_cifar_net" and self.small_epochs > 0),
-                "at least 0, and 0 unless the model is fast_cifar_net",
+                "small_share",
+                0 <= self.small_share < 1
+                and (self.small_share == 0 or self.model == "fast_cifar_net"),
+                "in [0, 1), and 0 unless the model is fast_cifar_net",
             ),
             ("early_stopping", self.early_stopping >= 0, "at least 0"),
             ("validation_share", 0 < self.validation_share < 1, "in (0, 1)"),

@@ -4,8 +4,29 @@ Values were chosen on images held out of the training split. Before that, some f
 layouts of the MNIST networks had been compared on its test split.
 """
 
+from typing import Any
+
 from modelyard.pipelines.recipes import Recipe
 
+_CIFAR = ("cifar10", "cifar100")
+_AIRBENCH: dict[str, Any] = {
+    "epochs": 8,
+    "small_share": 3 / 8,
+    "batch_size": 1960,
+    "validation_share": 1 / 50,
+    "optimizer": "filter_muon",
+    "learning_rate": 0.24,
+    "momentum": 0.6,
+    "warmup_share": 0.0,
+    "weight_decay": 0.11,
+    "label_smoothing": 0.2,
+    "ema": 0.0,
+    "flip": True,
+    "alternate_flip": True,
+    "shift": 2,
+    "padding": "reflect",
+    "test_time_augmentation": "six",
+}
 _DIGITS = ("mnist", "fashion_mnist", "kmnist", "emnist/letters")
 
 RECIPES = (
@@ -57,7 +78,7 @@ RECIPES = (
         "fast",
         "",
         {"flip": True, "shift": 4, "padding": "reflect"},
-        datasets=("cifar10", "cifar100"),
+        datasets=_CIFAR,
     ),
     Recipe(
         "best",
@@ -93,27 +114,14 @@ RECIPES = (
             "padding": "reflect",
             "test_time_augmentation": "flip_shift",
         },
-        datasets=("cifar10", "cifar100"),
+        datasets=_CIFAR,
     ),
+    Recipe("fast", "", _AIRBENCH, datasets=_CIFAR, models=("fast_cifar_net",)),
     Recipe(
-        "fast",
+        "best",
         "",
-        {
-            "epochs": 8,
-            "small_epochs": 4,
-            "batch_size": 1960,
-            "validation_share": 1 / 50,
-            "optimizer": "filter_muon",
-            "learning_rate": 0.24,
-            "momentum": 0.6,
-            "warmup_share": 0.0,
-            "weight_decay": 0.11,
-            "label_smoothing": 0.2,
-            "shift": 2,
-            "alternate_flip": True,
-            "test_time_augmentation": "six",
-        },
-        datasets=("cifar10", "cifar100"),
+        {**_AIRBENCH, "epochs": 24, "widths": (128, 384, 384), "cutout": 8},
+        datasets=_CIFAR,
         models=("fast_cifar_net",),
     ),
 )

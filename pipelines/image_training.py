@@ -63,7 +63,7 @@ def compile_model(
     )
     keras.utils.set_random_seed(config.seed)
     shape: tuple[int | None, int | None, int] = splits.image_shape
-    if config.small_epochs:
+    if config.small_share:
         shape = (None, None, shape[2])
     with dtype_policy(resolve_precision(config.precision)):
         model = BUILDERS[config.model](shape, splits.num_classes, **options)
@@ -90,7 +90,7 @@ def training_dataset(
         epochs=config.epochs,
         first_epoch=finished,
         augmentation=image_runs.augmentation_of(config),
-        small_epochs=config.small_epochs,
+        small_epochs=int(config.small_share * config.epochs),
     )
 
 

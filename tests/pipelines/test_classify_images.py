@@ -203,6 +203,27 @@ def test_muon_average_and_augmented_test_run(tmp_path):
     assert metrics["test_tta"]["log_loss"] != metrics["test"]["log_loss"]
 
 
+def test_fast_cifar_net_starts_with_small_pictures_and_is_exported(tmp_path):
+    flags = (
+        *("--dataset", "photos", "--model", "fast_cifar_net", "--widths", "16 16 16"),
+        *("--epochs", "6", "--small-share", "0.5", "--optimizer", "filter_muon"),
+        *("--learning-rate", "0.1", "--flip", "--alternate-flip"),
+        *("--test-time-augmentation", "six"),
+    )
+    flags = [part for flag in flags for part in flag.split()]
+    folder = _run(tmp_path, *flags)
+    metrics = _read(folder, "metrics.json")
+    assert metrics["test"]["accuracy"] > 0.3  # Of nine photographs.
+    assert metrics["test_tta"]["accuracy"] > 0.3
+    (exported,) = (tmp_path / "saved_models" / "photos-fast_cifar_net").iterdir()
+    assert check_saved_model(exported).ok
+
+
+def test_small_pictures_are_refused_for_models_of_one_size():
+    with pytest.raises(ValueError, match=r"`small_share` must .*small_share=0\.5"):
+        classify_images.Config(model="convnet", small_share=0.5)
+
+
 def test_option_that_the_model_does_not_take_is_refused_before_writing(tmp_path):
     with pytest.raises(ValueError, match=r"`dropout` is not an option .* perceptron"):
         _run(tmp_path, "--model", "perceptron", "--dropout", "0.5")
