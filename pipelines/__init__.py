@@ -30,4 +30,9 @@ PIPELINES = (
         "Trains an image classifier and exports it with four signatures.",
         "modelyard.pipelines.classify_images",
     ),
+    Pipeline(
+        "transfer-images",
+        "Makes a pretrained backbone a classifier of your pictures, from few labels.",
+        "modelyard.pipelines.transfer_images",
+    ),
 )

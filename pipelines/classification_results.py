@@ -121,8 +121,9 @@ def make_report(
     """
     config = runs.read_run_json(folder, "config.json")
     card = splits.card
+    model = config["model" if "model" in config else "backbone"]
     return Report(
-        title=f"{config['dataset']}: {config['model']}",
+        title=f"{config['dataset']}: {model}",
         subtitle=(
             f"{card.title}; {config['pipeline']}, recipe {config['recipe']}, "
             f"seed {config['seed']}"
@@ -143,12 +144,17 @@ def make_report(
             split_sizes=_split_sizes(splits),
         ),
         findings=splits.findings,
-        references=find_references(card.name, config["model"]),
+        references=find_references(card.name, model),
     )
 
 
 def write_model_card(
-    folder: Path, report: Report, name: str, image_shape: tuple[int, int, int]
+    folder: Path,
+    report: Report,
+    name: str,
+    image_shape: tuple[int, int, int],
+    *,
+    explain: bool = False,
 ) -> None:
     """Writes the model card of a run, which travels with its exports.
 
@@ -157,6 +163,7 @@ def write_model_card(
         report: The facts.
         name: Name of the model in TF Serving.
         image_shape: `(height, width, channels)`.
+        explain: Whether the export has the signature `explain`.
     """
     height, width, channels = image_shape
     classes = len(report.class_names)
@@ -165,6 +172,32 @@ def write_model_card(
         "scores": f"float32 (n, {classes}), probabilities",
         "classes": f"string (n, {classes}), the names beside them",
     }
+    signatures = {
+        "serving_default": {"inputs": {"pixels": pixels}, "outputs": answers},
+        "serve_bytes": {
+            "inputs": {"image_bytes": "string (n,), JPEG, PNG, GIF or BMP files"},
+            "outputs": answers,
+        },
+        "classify": {
+            "inputs": {
+                "inputs": "string (n,), tf.Examples with the bytes feature `image`"
+            },
+            "outputs": answers,
+        },
+        "embed": {
+            "inputs": {"pixels": pixels},
+            "outputs": {"embedding": "float32 (n, d), what the last layer sees"},
+        },
+    }
+    if explain:
+        heat_maps = (
+            f"float32 (n, {height}, {width}) in [0, 1], what speaks for the class "
+            "with the highest score"
+        )
+        signatures["explain"] = {
+            "inputs": {"pixels": pixels},
+            "outputs": {**answers, "heat_maps": heat_maps},
+        }
     card = model_card_text(
         report,
         intended_use=(
@@ -175,23 +208,7 @@ def write_model_card(
             f"Pictures are resized to {width}x{height} pixels.",
             "Orientation tags in JPEG files are not followed.",
         ),
-        signatures={
-            "serving_default": {"inputs": {"pixels": pixels}, "outputs": answers},
-            "serve_bytes": {
-                "inputs": {"image_bytes": "string (n,), JPEG, PNG, GIF or BMP files"},
-                "outputs": answers,
-            },
-            "classify": {
-                "inputs": {
-                    "inputs": "string (n,), tf.Examples with the bytes feature `image`"
-                },
-                "outputs": answers,
-            },
-            "embed": {
-                "inputs": {"pixels": pixels},
-                "outputs": {"embedding": "float32 (n, d), what the last layer sees"},
-            },
-        },
+        signatures=signatures,
         example_request=(
             "curl http://localhost:8501/v1/models/"
             f'{name}:predict -d \'{{"signature_name": "serve_bytes", '

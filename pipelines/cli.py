@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import importlib
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -263,6 +264,8 @@ def _import_tensorflow() -> None:
     """Imports TensorFlow without its chatter."""
     with _without_chatter():
         importlib.import_module("tensorflow")
+    # Every model that predicts is traced, and a run may have several.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
 @contextlib.contextmanager

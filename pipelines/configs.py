@@ -20,7 +20,8 @@ def parse_config(
     """Parses the arguments of `modelyard run PIPELINE`.
 
     Args:
-        module: The pipeline's module, with `NAME`, `Config` and `RECIPES`.
+        module: The pipeline's module, with `NAME`, `Config`, `RECIPES` and, where
+            the field that names the model is not `model`, its name `MODEL_FIELD`.
         arguments: What follows the pipeline's name.
 
     Returns:
@@ -36,7 +37,8 @@ def parse_config(
         add_help=False,
         allow_abbrev=False,
     )
-    for name in ("config", "resume", "recipe", "dataset", "model"):
+    keys = ("recipe", "dataset", getattr(module, "MODEL_FIELD", "model"))
+    for name in ("config", "resume", *keys):
         parser.add_argument(f"--{name}")
     named, others = parser.parse_known_args(arguments)
     if named.resume:
@@ -48,11 +50,10 @@ def parse_config(
         return _config_of_run(module, Path(named.resume)), Path(named.resume)
     given = _read_config_file(module, Path(named.config)) if named.config else {}
     defaults = module.Config()
-    for name in ("recipe", "dataset", "model"):
+    for name in keys:
         if vars(named)[name] is not None:
             given[name] = vars(named)[name]
-    names = [given.get(n, getattr(defaults, n)) for n in ("recipe", "dataset", "model")]
-    recipe, dataset, model = names
+    recipe, dataset, model = (given.get(n, getattr(defaults, n)) for n in keys)
     values = recipe_values(module.RECIPES, recipe, dataset.partition("?")[0], model)
     summary = (module.__doc__ or "").splitlines()[0]
     config = tyro.cli(

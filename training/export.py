@@ -15,6 +15,7 @@ from modelyard.data.image_bytes import decode_image_bytes
 from modelyard.serving.check import CheckResult, check_saved_model
 from modelyard.serving.golden import write_golden
 from modelyard.serving.warmup import write_warmup
+from modelyard.training.explanations import Explainer, make_explainer
 from modelyard.training.files import storage_errors, write_text
 
 # Float32 sums in another order; scores are in [0, 1].
@@ -40,13 +41,15 @@ def export_image_classifier(
     class_names: Sequence[str],
     golden_images: np.ndarray,
     extra_files: Sequence[Path],
+    explain: bool = False,
 ) -> Path:
     """Publishes a classifier as the next version under `base`, past the gate.
 
     Signatures: `serving_default` (pixels -> scores, classes), `serve_bytes`
     (encoded JPEG, PNG, GIF or BMP images -> the same), `classify` (tf.Examples
-    with the feature `image` -> the same) and `embed` (pixels -> the features that
-    the last layer sees).
+    with the feature `image` -> the same), `embed` (pixels -> the features that
+    the last layer sees) and, if wanted, `explain` (pixels -> scores, classes,
+    heat_maps of the class with the highest score).
 
     Args:
         model: Float32 model from pixels in [0, 255] to logits, with a layer
@@ -56,6 +59,8 @@ def export_image_classifier(
         golden_images: uint8 `(n, height, width, channels)`; what the model says
             of them now is what the export must say.
         extra_files: Files that are copied to `assets.extra/`.
+        explain: Whether to add the signature `explain`, for which the model needs
+            what `make_explainer` asks for.
 
     Returns:
         The published directory, `base/<version>`.
@@ -64,9 +69,10 @@ def export_image_classifier(
         GateError: If the export fails its checks; nothing is published.
         StorageError: If it cannot be written; nothing is published.
     """
+    explainer = make_explainer(model) if explain else None
     with _written_aside(base) as partial:
-        golden = _golden_requests(model, golden_images, class_names)
-        _write_saved_model(model, partial, class_names)
+        golden = _golden_requests(model, golden_images, class_names, explainer)
+        _write_saved_model(model, partial, class_names, explainer)
         extra = partial / "assets.extra"
         with storage_errors(extra):
             extra.mkdir(exist_ok=True)
@@ -119,17 +125,23 @@ def _publish(partial: Path, base: Path) -> Path:
 
 
 def _write_saved_model(
-    model: keras.Model, path: Path, class_names: Sequence[str]
+    model: keras.Model,
+    path: Path,
+    class_names: Sequence[str],
+    explainer: Explainer | None,
 ) -> None:
-    """Writes the four signatures, with the weights once."""
+    """Writes the signatures, with the weights once."""
     shape = model.input_shape[1:]
     names = tf.constant(list(class_names))
     embedder = keras.Model(model.input, model.get_layer("features").output)
 
-    def predict(pixels):
-        scores = tf.nn.softmax(model(pixels, training=False))
+    def answer(logits):
+        scores = tf.nn.softmax(logits)
         classes = tf.broadcast_to(names, tf.shape(scores))
         return {"scores": scores, "classes": classes}
+
+    def predict(pixels):
+        return answer(model(pixels, training=False))
 
     def predict_bytes(image_bytes):
         height, width, channels = shape
@@ -161,6 +173,13 @@ def _write_saved_model(
         spec = tf.TensorSpec((None,), tf.string, name=argument)
         archive.add_endpoint(name, function, input_signature=[spec])
     archive.add_endpoint("embed", embed, input_signature=[pixels])
+    if explainer is not None:
+
+        def explain(pixels):
+            logits, heat_maps = explainer(pixels)
+            return {**answer(logits), "heat_maps": heat_maps}
+
+        archive.add_endpoint("explain", explain, input_signature=[pixels])
     with storage_errors(path):
         try:
             archive.write_out(path, verbose=False)
@@ -170,7 +189,10 @@ def _write_saved_model(
 
 
 def _golden_requests(
-    model: keras.Model, images: np.ndarray, class_names: Sequence[str]
+    model: keras.Model,
+    images: np.ndarray,
+    class_names: Sequence[str],
+    explainer: Explainer | None,
 ) -> dict[str, tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]:
     """Requests to every signature with the answers of the trained model."""
     pixels = images.astype("float32")
@@ -186,12 +208,16 @@ def _golden_requests(
         "scores": scores,
         "classes": np.array([[n.encode() for n in class_names]] * len(images), object),
     }
-    return {
+    requests = {
         "serving_default": ({"pixels": pixels}, answer),
         "serve_bytes": ({"image_bytes": np.array(encoded, object)}, answer),
         "classify": ({"inputs": np.array(examples, object)}, answer),
         "embed": ({"pixels": pixels}, {"embedding": embedding}),
     }
+    if explainer is not None:
+        heat_maps = keras.ops.convert_to_numpy(explainer(pixels)[1])
+        requests["explain"] = ({"pixels": pixels}, {**answer, "heat_maps": heat_maps})
+    return requests
 
 
 def _image_example(encoded: bytes) -> bytes:

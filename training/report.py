@@ -19,6 +19,7 @@ from modelyard.training.metrics import (
     reliability_bins,
 )
 from modelyard.training.report_format import flatten, percent, quantity, split_name
+from modelyard.training.report_sections import Section
 
 _HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "learning_rate", "seconds")
 # Numbers in a larger confusion matrix could no longer be read.
@@ -77,7 +78,7 @@ class Report:
         environment: Versions and hardware; may be nested.
         history: One row per epoch: `epoch`, `loss`, `accuracy`, `learning_rate`,
             `seconds` since the start, and, with validation, `val_loss` and
-            `val_accuracy`.
+            `val_accuracy`. Empty where nothing was trained in epochs.
         metrics: What `classification_metrics` gave by split: `test`, and if there
             are any `validation`, `test_tta` (test-time augmentation) and others;
             and `timing`, numbers such as `train_seconds`, `examples_per_second`,
@@ -92,6 +93,7 @@ class Report:
         findings: What checks of the data found, such as test examples that are also
             in the training split; may be nested.
         references: Published values to compare with.
+        sections: Parts of the page that this kind of run has besides.
         export_path: The exported model; `None` where nothing was exported.
         predict_command: Shell command that predicts with the export.
         serve_command: Shell command that serves it.
@@ -110,6 +112,7 @@ class Report:
     dataset: DatasetFacts
     findings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     references: Sequence[Reference] = ()
+    sections: Sequence[Section] = ()
     export_path: str | None = None
     predict_command: str | None = None
     serve_command: str | None = None
@@ -117,11 +120,10 @@ class Report:
     def __post_init__(self):
         """Refuses what would make a page that is wrong or cannot be drawn."""
         missing = [name for name in _HISTORY_COLUMNS if name not in self.history]
-        if missing or self.history.empty:
+        if missing and not self.history.empty:
             raise ValueError(
                 f"`history` must have a row per epoch and the columns "
-                f"{_HISTORY_COLUMNS}. Received: {len(self.history)} rows, "
-                f"columns={list(self.history.columns)}"
+                f"{_HISTORY_COLUMNS}. Received: columns={list(self.history.columns)}"
             )
         lengths = {"scores": len(self.scores), "labels": len(self.labels)}
         if self.images is not None:

@@ -3,7 +3,7 @@
 import base64
 import io
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -59,8 +59,10 @@ def curve_figures(history: pd.DataFrame) -> dict[str, Markup]:
             `val_loss` and `val_accuracy` where there is validation.
 
     Returns:
-        SVG by title: loss, accuracy and learning rate.
+        SVG by title: loss, accuracy and learning rate; nothing without epochs.
     """
+    if history.empty:
+        return {}
     return {
         "Loss": _svg("loss", (4.4, 2.9), lambda fig: _draw_loss(fig, history)),
         "Accuracy": _svg(
@@ -70,6 +72,21 @@ def curve_figures(history: pd.DataFrame) -> dict[str, Markup]:
             "learning-rate", (4.4, 2.9), lambda fig: _draw_learning_rate(fig, history)
         ),
     }
+
+
+def learning_curve_figure(lines: Mapping[str, Sequence[tuple[int, float]]]) -> Markup:
+    """Draws test accuracy against the number of labels, on a log axis.
+
+    Args:
+        lines: Points `(labels, accuracy)` by what was trained, at most three; the
+            third one as stars without a line.
+
+    Returns:
+        SVG.
+    """
+    return _svg(
+        "learning-curve", (5.6, 3.4), lambda fig: _draw_learning_curve(fig, lines)
+    )
 
 
 def reliability_figure(bins: pd.DataFrame) -> Markup:
@@ -170,6 +187,25 @@ def _draw_learning_rate(figure: Figure, history: pd.DataFrame) -> None:
     axes.plot(history["epoch"], history["learning_rate"], style, color=_FIRST, ms=3)
     axes.set_ylim(0, 1.08 * history["learning_rate"].max() or 1)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def _draw_learning_curve(
+    figure: Figure, lines: Mapping[str, Sequence[tuple[int, float]]]
+) -> None:
+    """Draws one line for each way of training."""
+    axes = figure.subplots()
+    looks = ((_FIRST, "o-"), (_SECOND, "s--"), (_INK, "*"))
+    for (label, points), (colour, style) in zip(lines.items(), looks, strict=False):
+        counts, accuracies = zip(*points, strict=True)
+        size = 11 if style == "*" else 5
+        axes.plot(counts, accuracies, style, color=colour, ms=size, label=label)
+    axes.set_xscale("log")
+    ticks = sorted({count for points in lines.values() for count, _ in points})
+    axes.set_xticks(ticks, [f"{count:,}" for count in ticks])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set(xlabel="labels to train on", ylabel="test accuracy")
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}%"))
+    axes.legend(loc="best")
 
 
 def _draw_lines(

@@ -9,6 +9,10 @@ _SPLIT_NAMES = {
     "test": "Test",
     "validation": "Validation",
     "test_tta": "Test, test-time augmentation",
+    "test_frozen": "Test, frozen backbone",
+    "validation_frozen": "Validation, frozen backbone",
+    "test_fine_tuned": "Test, fine-tuned",
+    "validation_fine_tuned": "Validation, fine-tuned",
 }
 
 

@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+from scipy import special
+from sklearn.linear_model import LogisticRegression
+
+from modelyard.training.linear_head import LinearHead, fit_linear_head
+
+
+def _blobs(count, *, noise=1.0, seed=0, num_features=6):
+    """Features of three classes, of very different sizes; the last never changes."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(count) % 3
+    centres = np.random.default_rng(9).normal(size=(3, num_features))
+    features = centres[labels] + noise * rng.normal(size=(count, num_features))
+    features = features * np.geomspace(0.1, 100, num_features) + 5
+    features[:, -1] = 7
+    return features.astype("float32"), labels
+
+
+def _fit(train, validation, **options):
+    return fit_linear_head(*train, *validation, num_classes=3, **options)
+
+
+def test_agrees_with_scikit_learn():
+    features, labels = _blobs(120)
+    head = _fit((features, labels), _blobs(60, seed=1), strengths=(0.01,))
+    mean, deviation = features.mean(0), features.std(0)
+    deviation[-1] = 1
+    standardised = (features - mean) / deviation
+    # Its penalty counts against a sum over the examples, ours against their mean.
+    reference = LogisticRegression(C=1 / (0.01 * 120), tol=1e-8, max_iter=1000)
+    expected = reference.fit(standardised, labels).predict_proba(standardised)
+    np.testing.assert_allclose(head.scores(features), expected, atol=5e-3)
+
+
+def test_scores_are_those_of_a_dense_layer_on_the_features_as_they_are():
+    features, labels = _blobs(90)
+    head = _fit((features, labels), (features, labels))
+    logits = features @ head.kernel + head.bias
+    scores = head.scores(features)
+    np.testing.assert_allclose(scores, special.softmax(logits, 1), atol=1e-6)
+    assert scores.dtype == head.kernel.dtype == head.bias.dtype == np.float32
+    assert head.kernel.shape == (6, 3)
+    assert np.all(head.kernel[-1] == 0)  # Nothing can be learned from a constant.
+
+
+def test_strong_penalty_is_chosen_where_features_tell_nothing():
+    rng = np.random.default_rng(0)
+    noise = [rng.normal(size=(60, 20)).astype("float32") for _ in range(2)]
+    labels = np.arange(60) % 3
+    strengths = (10.0, 1.0, 0.1, 0.001)
+    assert _fit((noise[0], labels), (noise[1], labels), strengths=strengths).l2 == 10
+    clear = [_blobs(60, noise=0.1, seed=seed) for seed in (1, 2)]
+    assert _fit(*clear, strengths=strengths).l2 == 0.001
+
+
+def test_classes_without_examples_are_not_predicted():
+    features, labels = _blobs(90)
+    present = labels < 2
+    train = features[present], labels[present]
+    head = fit_linear_head(*train, *train, num_classes=3)
+    assert head.scores(features).argmax(1).max() == 1
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [(np.zeros(4, int), r"labels of \(4,\)"), (np.full(9, 3), r"in \[0, 3\).*3 to 3")],
+)
+def test_labels_that_do_not_fit_are_refused(labels, message):
+    features, _ = _blobs(9)
+    with pytest.raises(ValueError, match=message):
+        _fit((features, labels), _blobs(9))
+
+
+def test_features_that_are_not_finite_are_refused():
+    features, labels = _blobs(9)
+    features[0, 0] = np.nan
+    with pytest.raises(ValueError, match="`features` must be finite"):
+        _fit((features, labels), _blobs(9))
+
+
+def test_head_without_evidence_is_undecided():
+    head = LinearHead(np.zeros((2, 4), "float32"), np.zeros(4, "float32"), 1.0)
+    assert head.scores(np.ones((3, 2), "float32")).tolist() == [[0.25] * 4] * 3
