@@ -23,7 +23,7 @@ INITIALIZERS = (
 
 
 def check_task(
-    input_shape: tuple[int, int, int], num_classes: int, *, min_side: int = 1
+    input_shape: tuple[int, ...], num_classes: int, *, min_side: int = 1
 ) -> None:
     """Raises ValueError unless these describe a classification of images."""
     if len(input_shape) != 3 or not all(_is_positive(size) for size in input_shape):
