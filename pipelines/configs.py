@@ -85,6 +85,8 @@ def _config_of_run(module: ModuleType, folder: Path) -> Any:
 
 def _read_config_file(module: ModuleType, path: Path) -> dict[str, Any]:
     """Config values from a JSON file."""
+    from modelyard.training.run_folder import with_tuples
+
     try:
         values = json.loads(path.read_text())
     except (OSError, ValueError) as error:
@@ -101,4 +103,4 @@ def _read_config_file(module: ModuleType, path: Path) -> dict[str, Any]:
     known = [field.name for field in dataclasses.fields(module.Config)]
     for name in values:
         require_known(f"setting in {path}", name, known)
-    return values
+    return with_tuples(values)

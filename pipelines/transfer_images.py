@@ -59,14 +59,14 @@ class Config:
     """Side that pictures are resized to for the backbone, at least 32; most of the
     cost grows with its square."""
     unfreeze_blocks: int | Literal["all"] = "all"
-    """Upper blocks of the backbone to fine-tune."""
+    """Upper blocks of the backbone to fine-tune, or all of it."""
     epochs: int = 5
     """Passes over the training examples in fine-tuning; 0 leaves it out."""
     min_updates: int = 150
     """Few examples are passed over more often, until there are so many updates."""
     batch_size: int = 64
     """Examples per update."""
-    optimizer: Literal["sgd", "adam", "adamw"] = "adamw"
+    optimizer: Literal["sgd", "adamw"] = "adamw"
     """Update rule."""
     learning_rate: float = 0.0006
     """Peak learning rate of the head and the topmost block."""

@@ -72,7 +72,12 @@ def read_config(folder: Path, config_class: type) -> Any:
     """
     fields = read_run_json(folder, "config.json")
     fields.pop("pipeline", None)
-    return config_class(**fields)
+    return config_class(**with_tuples(fields))
+
+
+def with_tuples(fields: dict[str, Any]) -> dict[str, Any]:
+    """Returns settings from JSON, which has lists only, as configs hold them."""
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
 
 
 def read_run_json(folder: Path, name: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from modelyard.pipelines import classify_images
+from modelyard.pipelines import classify_images, transfer_images
 from modelyard.pipelines.configs import parse_config
 
 
@@ -43,6 +43,20 @@ def test_config_written_by_a_run_can_be_used_as_a_file(tmp_path):
     config = _config("--epochs", "5", "--batch-size", "full")
     write_config(tmp_path, classify_images.NAME, config)
     assert _config("--config", str(tmp_path / "config.json")) == config
+
+
+@pytest.mark.parametrize("counts", [("auto",), ("20", "100"), ()])
+def test_config_of_transfer_learning_survives_its_file(tmp_path, counts):
+    from modelyard.training.run_folder import write_config
+
+    flags = ["--backbone", "mobilenet_v2", "--learning-curve", *counts]
+    config, _ = parse_config(transfer_images, flags)
+    assert config.backbone == "mobilenet_v2"
+    write_config(tmp_path, transfer_images.NAME, config)
+    again, _ = parse_config(
+        transfer_images, ["--config", str(tmp_path / "config.json")]
+    )
+    assert again == config
 
 
 def test_misspelt_setting_in_a_file_is_answered_with_the_nearest(tmp_path):

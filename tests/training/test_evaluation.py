@@ -36,6 +36,15 @@ def test_scores_are_the_softmax_of_the_logits_in_order(first_pixel_model):
     np.testing.assert_allclose(scores, expected, rtol=1e-5)
 
 
+def test_batch_size_makes_no_difference(first_pixel_model):
+    images = _images(7)
+    np.testing.assert_allclose(
+        predict_scores(first_pixel_model, images, batch_size=2),
+        predict_scores(first_pixel_model, images),
+        rtol=1e-6,
+    )
+
+
 def test_flip_averages_the_logits_with_those_of_the_mirror_image(first_pixel_model):
     images = _images()
     row = images[:, 0, :, 0].astype("float64")

@@ -10,6 +10,7 @@ import tensorflow as tf
 from modelyard.serving.check import check_saved_model
 from modelyard.serving.predict import load_predictor
 from modelyard.training import export
+from modelyard.training.explanations import explain_images
 from modelyard.training.files import StorageError
 
 _NAMES = ("cat", "dog", "höhle")
@@ -39,13 +40,14 @@ def published(model, images, tmp_path_factory):
     return _publish(model, images, base, [folder / "metrics.json"])
 
 
-def _publish(model, images, base, extra_files=()):
+def _publish(model, images, base, extra_files=(), **options):
     return export.export_image_classifier(
         model,
         base,
         class_names=_NAMES,
         golden_images=images,
         extra_files=extra_files,
+        **options,
     )
 
 
@@ -75,6 +77,25 @@ def test_signatures_answer_like_the_model(published, model, images):
         assert names == list(_NAMES)
     features = loaded.signatures["embed"](pixels=tf.constant(images, tf.float32))
     assert features["embedding"].shape == (4, 4)
+
+
+def test_explaining_export_gives_heat_maps_beside_the_scores(images, tmp_path):
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((6, 5, 1), name="pixels")
+    x = keras.layers.Rescaling(1 / 255)(inputs)
+    x = keras.layers.Conv2D(4, 3, activation="relu", name="maps")(x)
+    x = keras.layers.GlobalAveragePooling2D(name="features")(x)
+    model = keras.Model(inputs, keras.layers.Dense(3, name="logits")(x))
+    path = _publish(model, images, tmp_path / "animals", explain=True)
+    result = check_saved_model(path)
+    assert [rule.rule for rule in result.rules if rule.ok is not True] == []
+    pixels = tf.constant(images, tf.float32)
+    answer = tf.saved_model.load(str(path)).signatures["explain"](pixels=pixels)
+    np.testing.assert_allclose(answer["scores"], tf.nn.softmax(model(pixels)), 1e-5)
+    np.testing.assert_allclose(
+        answer["heat_maps"], explain_images(model, images), atol=1e-5
+    )
+    assert answer["classes"].shape == (4, 3)
 
 
 def test_bad_image_bytes_are_an_invalid_argument(published):

@@ -16,6 +16,8 @@ from modelyard.training.report import (
     compare,
     write_report,
 )
+from modelyard.training.report_figures import learning_curve_figure, picture_uri
+from modelyard.training.report_sections import Explained, Section
 
 # Elements that may name something to load, and the attributes that name it.
 LOADING = {"src", "srcset", "data", "poster", "background", "action", "formaction"}
@@ -213,6 +215,36 @@ def test_page_without_validation(tmp_path):
     _, page = write_page(tmp_path, make_report(validation=False))
     assert "Validation" not in page.text
     assert "validation" not in page.text
+
+
+def test_page_without_epochs_has_no_curves(tmp_path):
+    report = make_report(history=pd.DataFrame())
+    _, page = write_page(tmp_path, report)
+    assert "Learning rate" not in page.text
+    assert "Every epoch" not in page.text
+    assert "Test accuracy 92.50%" in page.text
+
+
+def test_sections_of_the_run_are_shown(tmp_path):
+    evil = "<script>alert(1)</script>"
+    picture = picture_uri(np.zeros((8, 8, 1), np.uint8))
+    seen = Explained(picture, picture, true="cat", predicted=evil, score=0.75)
+    sections = [
+        Section(
+            title=evil,
+            note="A note.",
+            header=("Phase", "Test"),
+            rows=[("first", "80%"), (evil, "90%")],
+            figure=learning_curve_figure({"line": [(10, 0.5), (100, 0.6)]}),
+        ),
+        Section(title="Why", explained=[seen]),
+    ]
+    _, page = write_page(tmp_path, make_report(sections=sections))
+    assert not page.all("script")
+    assert f"{evil} A note. Phase Test first 80% {evil} 90%" in page.text
+    assert len(page.all("svg")) == 5
+    assert f"cat → {evil} 75.0%" in page.text
+    assert [i["alt"] for i in page.all("img")].count("its heat map") == 1
 
 
 def test_page_without_mistakes(tmp_path):

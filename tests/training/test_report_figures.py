@@ -4,7 +4,11 @@ import io
 import matplotlib.image
 import numpy as np
 
-from modelyard.training.report_figures import confusion_colours, picture_uri
+from modelyard.training.report_figures import (
+    confusion_colours,
+    learning_curve_figure,
+    picture_uri,
+)
 
 
 def decode(uri):
@@ -38,3 +42,14 @@ def test_single_mistakes_are_seen_in_the_confusion_colours():
     assert colours[0, 1, 0] > colours[0, 1, 2]
     assert colours[0, 0, 2] > colours[0, 0, 0]
     assert np.isfinite(colours).all()
+
+
+def test_learning_curve_names_its_lines_and_numbers_of_labels():
+    lines = {
+        "frozen backbone": [(100, 0.7), (1000, 0.8), (45833, 0.85)],
+        "from scratch": [(100, 0.3), (1000, 0.5), (45833, 0.8)],
+        "fine-tuned": [(45833, 0.95)],
+    }
+    text = learning_curve_figure(lines)
+    for word in (*lines, ">100<", ">1,000<", ">45,833<", "test accuracy"):
+        assert word in text
