@@ -236,28 +236,47 @@ def finish_report(folder: Path, report: Report, exported: Path | None) -> None:
 
 def summarise(folder: Path, metrics: dict[str, Any], exported: Path | None) -> str:
     """Returns the last words of a run: figures, files and what to do next."""
-    test, timing = metrics["test"], metrics["timing"]
+    timing = metrics["timing"]
+    lines = [
+        describe_accuracy(metrics["test"]),
+        *describe_augmented(metrics),
+        (
+            f"Trained {timing['epochs']} epochs in {timing['train_seconds']:.1f} s: "
+            f"{timing['examples_per_second']:,.0f} examples/s, "
+            f"{timing['input_wait_share']:.1%} of the time waiting for input"
+        ),
+        *describe_outputs(folder, exported),
+    ]
+    return "\n".join(lines)
+
+
+def describe_accuracy(test: dict[str, Any]) -> str:
+    """Returns a line on the test metrics."""
     low, high = test["accuracy_interval"]
-    wrong = test["num_errors"]
-    accuracy = (
+    return (
         f"Test accuracy {test['accuracy']:.2%} (95% interval {low:.2%} to {high:.2%}; "
-        f"{wrong} of {test['num_examples']:,} wrong), log loss {test['log_loss']:.4f}"
+        f"{test['num_errors']} of {test['num_examples']:,} wrong), "
+        f"log loss {test['log_loss']:.4f}"
     )
-    training = (
-        f"Trained {timing['epochs']} epochs in {timing['train_seconds']:.1f} s: "
-        f"{timing['examples_per_second']:,.0f} examples/s, "
-        f"{timing['input_wait_share']:.1%} of the time waiting for input"
-    )
-    lines = [accuracy, training, f"Report: {folder / 'report.html'}"]
-    if "test_tta" in metrics:
-        augmented = metrics["test_tta"]["accuracy"]
-        lines.insert(1, f"  with test-time augmentation {augmented:.2%}")
+
+
+def describe_augmented(metrics: dict[str, Any]) -> list[str]:
+    """Returns a line on test-time augmentation, if there was any."""
+    if "test_tta" not in metrics:
+        return []
+    accuracy = metrics["test_tta"]["accuracy"]
+    return [f"  with test-time augmentation {accuracy:.2%}"]
+
+
+def describe_outputs(folder: Path, exported: Path | None) -> list[str]:
+    """Returns lines on what a run has left, and what to do next."""
+    lines = [f"Report: {folder / 'report.html'}"]
     if exported is not None:
         lines += [
             f"Export: {exported}",
             f"Predict: modelyard predict {shlex.quote(str(exported))} IMAGE...",
         ]
-    return "\n".join(lines)
+    return lines
 
 
 def _split_sizes(splits: ImageSplits) -> dict[str, int]:

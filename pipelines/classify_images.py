@@ -10,7 +10,6 @@ must answer at once.
 from __future__ import annotations
 
 import dataclasses
-import re
 import sys
 import time
 from pathlib import Path
@@ -133,20 +132,12 @@ class Config:
     def __post_init__(self):
         """Refuses values that no training can use."""
         rules = (
-            ("seed", self.seed >= 0, "at least 0"),
             ("epochs", self.epochs >= 1, "at least 1"),
             (
                 "batch_size",
                 self.batch_size == "full" or self.batch_size >= 1,
                 'at least 1, or "full"',
             ),
-            ("learning_rate", self.learning_rate > 0, "above 0"),
-            ("warmup_share", 0 <= self.warmup_share < 1, "in [0, 1)"),
-            ("weight_decay", self.weight_decay >= 0, "at least 0"),
-            ("momentum", 0 <= self.momentum < 1, "in [0, 1)"),
-            ("clip_norm", self.clip_norm >= 0, "at least 0"),
-            ("label_smoothing", 0 <= self.label_smoothing < 1, "in [0, 1)"),
-            ("ema", 0 <= self.ema < 1, "in [0, 1)"),
             (
                 "small_share",
                 0 <= self.small_share < 1
@@ -154,20 +145,9 @@ class Config:
                 "in [0, 1), and 0 unless the model is fast_cifar_net",
             ),
             ("early_stopping", self.early_stopping >= 0, "at least 0"),
-            ("validation_share", 0 < self.validation_share < 1, "in (0, 1)"),
-            (
-                "export_name",
-                self.export_name is None
-                or re.fullmatch(r"\w[\w.-]*", self.export_name),
-                "a plain name of letters, digits, dots and dashes",
-            ),
         )
         require_known("model", self.model, MODELS)
-        for name, holds, rule in rules:
-            if not holds:
-                raise ValueError(
-                    f"`{name}` must be {rule}. Received: {name}={getattr(self, name)!r}"
-                )
+        image_runs.check_settings(self, rules)
 
 
 def run(
@@ -203,8 +183,7 @@ def run(
     began = time.perf_counter()
     model, steps = setup.compile_model(config, splits, options)
     timing["build_seconds"] = time.perf_counter() - began
-    # Checkpoints with two averages a weight, the model, its export, a report.
-    image_runs.require_room(config, 20_000_000 + 64 * model.count_params())
+    image_runs.require_room(config, model)
     folder = resume or runs.new_run_folder(
         Path(config.runs_dir), NAME, config.dataset, config.model
     )

@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 if TYPE_CHECKING:
+    import keras
+
     from modelyard.data.augmentation import Augmentation
     from modelyard.data.loading import ImageSplits
 
@@ -56,21 +59,59 @@ def augmentation_of(config: Any) -> Augmentation:
     return Augmentation(**{n: getattr(config, n) for n in names if hasattr(config, n)})
 
 
-def require_room(config: Any, run_bytes: int) -> None:
+def check_settings(config: Any, rules: Iterable[tuple[str, Any, str]]) -> None:
+    """Refuses settings that no training can use.
+
+    Args:
+        config: Settings of a pipeline of images.
+        rules: What its own settings must be, besides those that all have: name,
+            whether it holds, and the rule in words.
+
+    Raises:
+        ValueError: At the first rule that does not hold.
+    """
+    shared = (
+        ("seed", config.seed >= 0, "at least 0"),
+        ("learning_rate", config.learning_rate > 0, "above 0"),
+        ("warmup_share", 0 <= config.warmup_share < 1, "in [0, 1)"),
+        ("weight_decay", config.weight_decay >= 0, "at least 0"),
+        ("momentum", 0 <= config.momentum < 1, "in [0, 1)"),
+        ("clip_norm", config.clip_norm >= 0, "at least 0"),
+        ("label_smoothing", 0 <= config.label_smoothing < 1, "in [0, 1)"),
+        ("ema", 0 <= config.ema < 1, "in [0, 1)"),
+        ("validation_share", 0 < config.validation_share < 1, "in (0, 1)"),
+        (
+            "export_name",
+            config.export_name is None
+            or re.fullmatch(r"\w[\w.-]*", config.export_name),
+            "a plain name of letters, digits, dots and dashes",
+        ),
+    )
+    for name, holds, rule in (*shared, *rules):
+        if not holds:
+            raise ValueError(
+                f"`{name}` must be {rule}. Received: {name}={getattr(config, name)!r}"
+            )
+
+
+def require_room(config: Any, model: keras.Model, *, more: int = 0) -> None:
     """Makes sure that the run and its export can be written.
 
     Args:
         config: Settings, with the two roots.
-        run_bytes: Bytes that are going to be written to either.
+        model: What is going to be trained.
+        more: Bytes that the run keeps besides.
 
     Raises:
         StorageError: If a root cannot be written or has no room.
     """
     from modelyard.training.files import require_space
 
+    # Checkpoints with two averages a weight, the model, its export, a report.
+    needed = 20_000_000 + 64 * model.count_params() + more
     roots = [config.runs_dir, *([config.saved_models_dir] if config.export else [])]
     for root in roots:
-        require_space(Path(root), run_bytes)
+        require_space(Path(root), needed)
 
 
 def export_name(config: Any, model: str) -> str:

@@ -49,18 +49,6 @@ def compile_model(
 ) -> tuple[keras.Model, int]:
     """The model to train, seeded, and the updates of an epoch."""
     steps = steps_per_epoch(len(splits.train), batch_size(config, splits))
-    optimizer = make_optimizer(
-        config.optimizer,
-        learning_rate=config.learning_rate,
-        schedule=config.schedule,
-        total_steps=steps * config.epochs,
-        warmup_share=config.warmup_share,
-        weight_decay=config.weight_decay,
-        momentum=config.momentum,
-        nesterov=config.nesterov,
-        clip_norm=config.clip_norm,
-        ema=config.ema,
-    )
     keras.utils.set_random_seed(config.seed)
     shape: tuple[int | None, int | None, int] = splits.image_shape
     if config.small_share:
@@ -69,13 +57,41 @@ def compile_model(
         model = BUILDERS[config.model](shape, splits.num_classes, **options)
         if config.model == "fast_cifar_net":
             whiten_patches(model, splits.train.images)
-        model.compile(
-            optimizer,
-            SmoothedCrossentropy(config.label_smoothing),
-            metrics=[keras.metrics.SparseCategoricalAccuracy("accuracy")],
-            jit_compile=resolve_xla(config.xla),
+        compile_classifier(
+            model, config, steps * config.epochs, nesterov=config.nesterov
         )
     return model, steps
+
+
+def compile_classifier(
+    model: keras.Model, config: Any, total_steps: int, **options: Any
+) -> None:
+    """Compiles a model from pixels to logits as the settings of a run say.
+
+    Args:
+        model: The classifier.
+        config: Settings of a pipeline of images.
+        total_steps: Updates of the whole training.
+        **options: Further arguments of `make_optimizer`.
+    """
+    optimizer = make_optimizer(
+        config.optimizer,
+        learning_rate=config.learning_rate,
+        schedule=config.schedule,
+        total_steps=total_steps,
+        warmup_share=config.warmup_share,
+        weight_decay=config.weight_decay,
+        momentum=config.momentum,
+        clip_norm=config.clip_norm,
+        ema=config.ema,
+        **options,
+    )
+    model.compile(
+        optimizer,
+        SmoothedCrossentropy(config.label_smoothing),
+        metrics=[keras.metrics.SparseCategoricalAccuracy("accuracy")],
+        jit_compile=resolve_xla(config.xla),
+    )
 
 
 def training_dataset(

@@ -4,15 +4,14 @@
     modelyard run transfer-images --dataset folder:PATH
 
 First the backbone stays frozen: its features are computed once, and a linear head is
-fitted to them in seconds. Then the upper blocks are fine-tuned. Whichever is better
-on validation is kept. TensorFlow and Keras are imported within the functions that
-need them: `--help` must answer at once.
+fitted to them in seconds. Then the backbone, or its upper blocks, are fine-tuned.
+Whichever is better on validation is kept. TensorFlow and Keras are imported within the
+functions that need them: `--help` must answer at once.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import re
 import shutil
 import sys
 import time
@@ -130,7 +129,6 @@ class Config:
     def __post_init__(self):
         """Refuses values that no training can use."""
         rules = (
-            ("seed", self.seed >= 0, "at least 0"),
             (
                 "image_size",
                 self.image_size >= _SMALLEST_IMAGE,
@@ -144,15 +142,8 @@ class Config:
             ("epochs", self.epochs >= 0, "at least 0"),
             ("min_updates", self.min_updates >= 0, "at least 0"),
             ("batch_size", self.batch_size >= 1, "at least 1"),
-            ("learning_rate", self.learning_rate > 0, "above 0"),
             ("rate_decay", 0 < self.rate_decay <= 1, "in (0, 1]"),
-            ("warmup_share", 0 <= self.warmup_share < 1, "in [0, 1)"),
-            ("weight_decay", self.weight_decay >= 0, "at least 0"),
-            ("momentum", 0 <= self.momentum < 1, "in [0, 1)"),
-            ("clip_norm", self.clip_norm >= 0, "at least 0"),
-            ("label_smoothing", 0 <= self.label_smoothing < 1, "in [0, 1)"),
             ("dropout", 0 <= self.dropout < 1, "in [0, 1)"),
-            ("ema", 0 <= self.ema < 1, "in [0, 1)"),
             (
                 "learning_curve",
                 self.learning_curve == "auto"
@@ -162,20 +153,9 @@ class Config:
                 ),
                 'numbers of at least 1, or "auto"',
             ),
-            ("validation_share", 0 < self.validation_share < 1, "in (0, 1)"),
-            (
-                "export_name",
-                self.export_name is None
-                or re.fullmatch(r"\w[\w.-]*", self.export_name),
-                "a plain name of letters, digits, dots and dashes",
-            ),
         )
         require_known("backbone", self.backbone, MODELS)
-        for name, holds, rule in rules:
-            if not holds:
-                raise ValueError(
-                    f"`{name}` must be {rule}. Received: {name}={getattr(self, name)!r}"
-                )
+        image_runs.check_settings(self, rules)
 
 
 def run(
@@ -219,7 +199,8 @@ def run(
     began = time.perf_counter()
     frozen = setup.build_frozen(config, splits)
     timing["build_seconds"] = time.perf_counter() - began
-    image_runs.require_room(config, setup.needed_bytes(config, splits, frozen))
+    features = setup.feature_bytes(config, splits, frozen)
+    image_runs.require_room(config, frozen, more=features)
     folder = resume or runs.new_run_folder(
         Path(config.runs_dir), NAME, config.dataset, config.backbone
     )

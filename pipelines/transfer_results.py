@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import keras
 import numpy as np
 
 from modelyard.data.loading import ImageSplits
+from modelyard.pipelines import classification_results as results
 from modelyard.pipelines.frozen_phase import PREDICT_BATCH, FeatureCache, FrozenPhase
 from modelyard.pipelines.transfer_training import plan_epochs
 from modelyard.training.checkpoint import Progress
@@ -120,15 +120,10 @@ def measure(
 def summarise(folder: Path, outcome: Outcome, exported: Path | None) -> str:
     """Returns the last words of a run: figures, files and what to do next."""
     metrics = outcome.metrics
-    test, timing = metrics["test"], metrics["timing"]
-    low, high = test["accuracy_interval"]
+    timing = metrics["timing"]
     kept = metrics["kept"].replace("_", "-")
     lines = [
-        (
-            f"Test accuracy {test['accuracy']:.2%} (95% interval {low:.2%} to "
-            f"{high:.2%}; {test['num_errors']} of {test['num_examples']:,} wrong), "
-            f"log loss {test['log_loss']:.4f}; kept: {kept}"
-        ),
+        f"{results.describe_accuracy(metrics['test'])}; kept: {kept}",
         (
             f"  frozen backbone {metrics['test_frozen']['accuracy']:.2%} after "
             f"{timing['frozen_seconds']:.1f} s"
@@ -139,16 +134,8 @@ def summarise(folder: Path, outcome: Outcome, exported: Path | None) -> str:
             f"  fine-tuned {metrics['test_fine_tuned']['accuracy']:.2%} after "
             f"{timing['fine_tune_seconds']:.1f} s more"
         )
-    if "test_tta" in metrics:
-        augmented = metrics["test_tta"]["accuracy"]
-        lines.append(f"  with test-time augmentation {augmented:.2%}")
-    lines.append(f"Report: {folder / 'report.html'}")
-    if exported is not None:
-        lines += [
-            f"Export: {exported}",
-            f"Predict: modelyard predict {shlex.quote(str(exported))} IMAGE...",
-        ]
-    return "\n".join(lines)
+    lines += results.describe_augmented(metrics)
+    return "\n".join([*lines, *results.describe_outputs(folder, exported)])
 
 
 def _merit(measured: dict[str, Any]) -> tuple[float, float]:

@@ -27,10 +27,10 @@ from modelyard.models.transfer_classifier import (
 )
 from modelyard.pipelines import image_runs
 from modelyard.pipelines.frozen_phase import PREDICT_BATCH
+from modelyard.pipelines.image_training import compile_classifier
 from modelyard.training.checkpoint import Progress
 from modelyard.training.fit import fit_resumably
-from modelyard.training.optimizers import SmoothedCrossentropy, make_optimizer
-from modelyard.training.precision import dtype_policy, resolve_precision, resolve_xla
+from modelyard.training.precision import dtype_policy, resolve_precision
 
 if TYPE_CHECKING:
     from modelyard.pipelines.transfer_images import Config
@@ -102,13 +102,11 @@ def build_frozen(config: Config, splits: ImageSplits) -> keras.Model:
         return build_classifier(config, splits, weights=weights)
 
 
-def needed_bytes(config: Config, splits: ImageSplits, model: keras.Model) -> int:
-    """Bytes that a run writes to either of its places, at most."""
+def feature_bytes(config: Config, splits: ImageSplits, model: keras.Model) -> int:
+    """Bytes of the features that a run keeps."""
     views = 2 if config.flip else 1
     count = views * len(splits.train) + len(splits.validation) + len(splits.test)
-    features = 4 * count * model.get_layer("features").output.shape[-1]
-    # Checkpoints with two averages a weight, the model, its export, a report.
-    return 20_000_000 + 64 * model.count_params() + features
+    return 4 * count * model.get_layer("features").output.shape[-1]
 
 
 def fine_tune(
@@ -118,7 +116,7 @@ def fine_tune(
     folder: Path,
     console: Console,
 ) -> tuple[keras.Model, Progress] | None:
-    """Second phase: trains the upper blocks together with the head.
+    """Second phase: trains the backbone, or its upper blocks, together with the head.
 
     Args:
         config: Settings.
@@ -138,24 +136,8 @@ def fine_tune(
         trained = build_classifier(config, splits, weights=None)
     trained.set_weights(model.get_weights())
     set_trainable_blocks(trained, config.unfreeze_blocks)
-    optimizer = make_optimizer(
-        config.optimizer,
-        learning_rate=config.learning_rate,
-        schedule=config.schedule,
-        total_steps=steps * epochs,
-        warmup_share=config.warmup_share,
-        weight_decay=config.weight_decay,
-        momentum=config.momentum,
-        clip_norm=config.clip_norm,
-        ema=config.ema,
-        rate_scales=rate_scales(trained, config.rate_decay),
-    )
-    trained.compile(
-        optimizer,
-        SmoothedCrossentropy(config.label_smoothing),
-        metrics=[keras.metrics.SparseCategoricalAccuracy("accuracy")],
-        jit_compile=resolve_xla(config.xla),
-    )
+    scales = rate_scales(trained, config.rate_decay)
+    compile_classifier(trained, config, steps * epochs, rate_scales=scales)
     progress = fit_resumably(
         trained,
         lambda finished: make_training_dataset(

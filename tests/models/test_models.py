@@ -32,14 +32,6 @@ def pixels():
     return np.random.default_rng(0).integers(0, 256, (5, *SHAPE), "uint8")
 
 
-@pytest.fixture
-def mixed_bfloat16():
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    yield
-    keras.config.set_dtype_policy(before)
-
-
 def _features(model):
     """The model's input to its feature vector."""
     return keras.Model(model.input, model.get_layer("features").output)

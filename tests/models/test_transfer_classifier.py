@@ -53,14 +53,6 @@ def pixels():
     return np.random.default_rng(0).integers(0, 256, (4, *SHAPE), "uint8")
 
 
-@pytest.fixture
-def mixed_bfloat16():
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    yield
-    keras.config.set_dtype_policy(before)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_every_backbone_builds_freezes_and_reloads(backbone, pixels, tmp_path):
