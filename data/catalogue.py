@@ -5,13 +5,16 @@ Nothing here imports TensorFlow: the command line lists data sets at once.
 
 import dataclasses
 import difflib
+import importlib.util
 import os
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl
 
-from modelyard.data.dataset_card import DatasetCard
+from modelyard.data.dataset_card import Content, DatasetCard
 from modelyard.data.errors import DatasetError, DatasetUnavailableError
 from modelyard.data.image_cards import IMAGE_CARDS
+from modelyard.data.text_cards import TEXT_CARDS
 
 __all__ = [
     "CATALOGUE",
@@ -25,10 +28,18 @@ __all__ = [
     "tfds_data_dir",
 ]
 
-CATALOGUE: tuple[DatasetCard, ...] = IMAGE_CARDS
+CATALOGUE: tuple[DatasetCard, ...] = IMAGE_CARDS + TEXT_CARDS
 
 FOLDS = 5
-_FOLDER_PREFIX = "folder:"
+# The user's own data: what it holds, and the options of its spec.
+_OWN: dict[str, tuple[Content, tuple[str, ...]]] = {
+    "folder": ("images", ("fold", "size", "channels")),
+    "csv": ("texts", ("fold", "text", "label")),
+}
+_PIPELINES = {
+    "images": "classify-images or transfer-images",
+    "texts": "classify-text",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,12 +47,14 @@ class DatasetSpec:
     """A parsed spec string.
 
     Args:
-        name: Name in the catalogue, or "folder".
-        path: The folder, for "folder" only.
+        name: Name in the catalogue, "folder" or "csv".
+        path: The folder or the file, for "folder" and "csv" only.
         fold: Which fifth is the test split, in [0, 5), for data without an official
             one; `None` if not given.
         size: Height and width to resize to, for "folder" only.
         channels: 1 (grey) or 3 (colour), for "folder" only.
+        text: Column of the texts, for "csv" only; `None` if not given.
+        label: Column of the labels, for "csv" only; `None` if not given.
     """
 
     name: str
@@ -49,6 +62,15 @@ class DatasetSpec:
     fold: int | None = None
     size: int | None = None
     channels: int | None = None
+    text: str | None = None
+    label: str | None = None
+
+    @property
+    def content(self) -> Content:
+        """What the examples are."""
+        if self.name in _OWN:
+            return _OWN[self.name][0]
+        return find_card(self.name).content
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,33 +88,35 @@ _OPTIONS = {
 }
 
 
-def parse_spec(spec: str) -> DatasetSpec:
+def parse_spec(spec: str, *, content: Content | None = None) -> DatasetSpec:
     """Parses and checks the name of a data set.
 
     Args:
-        spec: `NAME`, `NAME?fold=2` or `folder:PATH?size=96&channels=1&fold=0`.
+        spec: `NAME`, `NAME?fold=2`, `folder:PATH?size=96&channels=1&fold=0` or
+            `csv:PATH?text=COLUMN&label=COLUMN&fold=0`. In the name of a column,
+            `&`, `?`, `+` and `%` are percent-encoded.
+        content: What the caller can use; `None` for both.
 
     Returns:
         The parts of the spec.
 
     Raises:
-        DatasetError: If the name or an option is unknown, or a value out of range.
+        DatasetError: If the name or an option is unknown, a value out of range, or
+            the data set holds something else than `content`.
     """
-    if spec.startswith(_FOLDER_PREFIX):
-        # A path may contain a question mark, options are behind the last one.
-        path, mark, query = spec.removeprefix(_FOLDER_PREFIX).rpartition("?")
-        if not mark:
-            path, query = query, ""
-        if not path:
-            raise DatasetError(
-                f"`folder:` must be followed by a path. Received: spec={spec!r}"
-            )
-        options = _parse_options(spec, query, allowed=tuple(_OPTIONS))
-        return DatasetSpec("folder", path=Path(path).expanduser(), **options)
-    name, _, query = spec.partition("?")
-    card = find_card(name)
-    allowed = () if card.has_official_test else ("fold",)
-    return DatasetSpec(name, **_parse_options(spec, query, allowed=allowed))
+    own, colon, rest = spec.partition(":")
+    if colon and own in _OWN:
+        parsed = _parse_own(spec, own, rest)
+    else:
+        name, _, query = spec.partition("?")
+        allowed = () if find_card(name).has_official_test else ("fold",)
+        parsed = DatasetSpec(name, **_parse_options(spec, query, allowed=allowed))
+    if content not in (None, parsed.content):
+        raise DatasetError(
+            f"`{parsed.name}` holds {parsed.content}, not {content}: use "
+            f"{_PIPELINES[parsed.content]}. Received: {spec!r}"
+        )
+    return parsed
 
 
 def find_card(name: str) -> DatasetCard:
@@ -113,7 +137,7 @@ def find_card(name: str) -> DatasetCard:
     near = difflib.get_close_matches(name, cards, n=2, cutoff=0.5)
     hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
     raise DatasetError(
-        f"Unknown data set.{hint} Known: {', '.join(cards)}, folder:PATH. "
+        f"Unknown data set.{hint} Known: {', '.join(cards)}, folder:PATH, csv:PATH. "
         f"Received: {name!r}"
     )
 
@@ -138,15 +162,31 @@ def is_present(card: DatasetCard, data_dir: Path | None = None) -> bool:
     Returns:
         Whether it can be loaded without a download.
     """
+    if card.package is not None:
+        return importlib.util.find_spec(card.package) is not None
     if card.tfds_name is None:
         return True
     folder = (data_dir or tfds_data_dir()) / card.tfds_name
     return any(folder.glob("[0-9]*/dataset_info.json"))
 
 
+def _parse_own(spec, own, rest):
+    """Parses what is behind `folder:` or `csv:`."""
+    # A path may contain a question mark, options are behind the last one.
+    path, mark, query = rest.rpartition("?")
+    if not mark:
+        path, query = query, ""
+    if not path:
+        raise DatasetError(
+            f"`{own}:` must be followed by a path. Received: spec={spec!r}"
+        )
+    options = _parse_options(spec, query, allowed=_OWN[own][1])
+    return DatasetSpec(own, path=Path(path).expanduser(), **options)
+
+
 def _parse_options(spec, query, *, allowed):
-    """Reads `key=value&...` into whole numbers."""
-    options: dict[str, int] = {}
+    """Reads `key=value&...`: names of columns, and whole numbers."""
+    options: dict[str, Any] = {}
     for key, value in parse_qsl(query, keep_blank_values=True):
         if key not in allowed:
             known = ", ".join(f"`{name}`" for name in allowed) or "none"
@@ -154,10 +194,13 @@ def _parse_options(spec, query, *, allowed):
                 f"Unknown option `{key}`. Options of this data set: {known}. "
                 f"Received: spec={spec!r}"
             )
-        option = _OPTIONS[key]
-        if not value.isdecimal() or int(value) not in option.values:
-            raise DatasetError(
-                f"`{key}` must be {option.rule}. Received: {key}={value}"
-            )
-        options[key] = int(value)
+        options[key] = _whole_number(key, value) if key in _OPTIONS else value
     return options
+
+
+def _whole_number(key, value):
+    """Reads one whole number and checks its range."""
+    option = _OPTIONS[key]
+    if not value.isdecimal() or int(value) not in option.values:
+        raise DatasetError(f"`{key}` must be {option.rule}. Received: {key}={value}")
+    return int(value)

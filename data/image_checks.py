@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from modelyard.data.errors import DatasetError
+from modelyard.data.label_checks import check_labels
 
 
 def check_splits(
@@ -30,16 +30,7 @@ def check_splits(
         DatasetError: If a label is out of range, a split is empty, or a class has no
             training example.
     """
-    for split, values in labels.items():
-        _check_labels(split, values, len(class_names))
-    missing = np.setdiff1d(np.arange(len(class_names)), labels["train"])
-    if missing.size:
-        names = ", ".join(f"{class_names[i]!r}" for i in missing[:20])
-        tested = np.intersect1d(missing, labels["test"]).size
-        raise DatasetError(
-            f"Every class needs training examples. Received: {missing.size} "
-            f"class(es) without any, {tested} of them in the test split: {names}"
-        )
+    check_labels(labels, class_names)
     digests = {split: _digests(pixels) for split, pixels in images.items()}
     train = set(digests["train"])
     return {
@@ -47,17 +38,6 @@ def check_splits(
         "train_validation_duplicates": sum(d in train for d in digests["validation"]),
         "train_test_duplicates": sum(d in train for d in digests["test"]),
     }
-
-
-def _check_labels(split, labels, num_classes):
-    """Raises if a split is empty or has labels of no class."""
-    if not len(labels):
-        raise DatasetError(f"The {split} split is empty.")
-    if labels.min() < 0 or labels.max() >= num_classes:
-        raise DatasetError(
-            f"Labels of the {split} split must be in [0, {num_classes}). "
-            f"Received: {labels.min()} to {labels.max()}"
-        )
 
 
 def _digests(images):

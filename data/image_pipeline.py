@@ -16,6 +16,7 @@ from modelyard.data.augmentation import (
     Augmentation,
     augment_images,
 )
+from modelyard.data.dataset_options import plain_options
 
 _WORKERS = os.cpu_count() or 1
 _PREFETCHED = 4  # Batches.
@@ -135,7 +136,7 @@ def make_training_dataset(
         .flat_map(epoch_batches)
         .map(make_batch, num_parallel_calls=_WORKERS, deterministic=True)
         .prefetch(_PREFETCHED)
-        .with_options(_options())
+        .with_options(plain_options())
     )
 
 
@@ -168,7 +169,7 @@ def make_evaluation_dataset(
         tf.data.Dataset.range(0, len(images), batch_size)
         .map(make_batch, num_parallel_calls=_WORKERS, deterministic=True)
         .prefetch(_PREFETCHED)
-        .with_options(_options())
+        .with_options(plain_options())
     )
 
 
@@ -207,7 +208,7 @@ class InputClock:
         # `zip` asks its parts in turn: first the time, then the element.
         asked = tf.data.Dataset.counter().map(lambda _: tf.timestamp())
         clocked = tf.data.Dataset.zip(asked, dataset).map(stop)
-        options = _options()
+        options = plain_options()
         options.experimental_optimization.inject_prefetch = False
         return clocked.with_options(options)
 
@@ -216,17 +217,6 @@ def _resize(images, size):
     """Shrinks uint8 images by averaging."""
     smaller = tf.image.resize(images, size, method="area")
     return tf.cast(tf.round(smaller), tf.uint8)
-
-
-def _options() -> tf.data.Options:
-    """Options of all our datasets.
-
-    The thread that tunes `tf.data.AUTOTUNE` sleeps for seconds at a time, and
-    destroying an iterator waits for it: every `fit` would end with a pause.
-    """
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    return options
 
 
 class _HostTensors(NamedTuple):

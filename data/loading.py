@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 
 from modelyard.data.catalogue import (
-    FOLDS,
     DatasetCard,
     DatasetSpec,
     find_card,
@@ -14,8 +13,14 @@ from modelyard.data.catalogue import (
     tfds_data_dir,
 )
 from modelyard.data.errors import DatasetError
-from modelyard.data.examples import Examples, draw_stratified
+from modelyard.data.examples import Examples
 from modelyard.data.image_checks import check_splits
+from modelyard.data.splitting import (
+    check_share,
+    cut_test,
+    cut_validation,
+    limit_train,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,24 +88,30 @@ def load_images(
         DatasetUnavailableError: If the data cannot be had.
         ValueError: If another argument is out of range.
     """
-    if not 0 < validation_share < 1:
-        raise ValueError(
-            "`validation_share` must be in (0, 1). "
-            f"Received: validation_share={validation_share}"
-        )
-    card, parts = _load_source(parse_spec(spec), data_dir)
+    check_share(validation_share)
+    parsed = parse_spec(spec, content="images")
+    card, parts = _load_source(parsed, data_dir)
     official = card.has_official_test
     if not official:
-        parts = _cut_test(parts["all"], parse_spec(spec).fold or 0, card.class_names)
+        examples = parts["all"]
+        way_out = "; or add a `test` folder" if parsed.path else ""
+        train_rows, test_rows = cut_test(
+            examples.labels, parsed.fold or 0, card.class_names, way_out=way_out
+        )
+        parts = {"train": examples.take(train_rows), "test": examples.take(test_rows)}
 
     rng = np.random.default_rng(seed)
     train = parts["train"]
     validation = parts.get("validation")
     if validation is None:
-        train, validation = _cut_validation(
-            train, validation_share, card.class_names, rng
+        kept, held_out = cut_validation(
+            train.labels, validation_share, card.class_names, rng
         )
-    train = _limit(train, max_train_examples, len(card.class_names), rng)
+        train, validation = train.take(kept), train.take(held_out)
+    if max_train_examples is not None:
+        train = train.take(
+            limit_train(train.labels, max_train_examples, len(card.class_names), rng)
+        )
     splits = {"train": train, "validation": validation, "test": parts["test"]}
     counts = check_splits(
         {name: examples.images for name, examples in splits.items()},
@@ -139,55 +150,3 @@ def _load_source(
         "photos": embedded_images.load_photos,
     }[card.name]
     return card, {"all": load()}
-
-
-def _cut_test(examples, fold, class_names):
-    """Makes one stratified fifth the test split; the same one for every seed."""
-    from sklearn.model_selection import StratifiedKFold  # Slow to import.
-
-    _check_class_sizes(
-        examples, FOLDS, class_names, "to cut a test split; or add a `test` folder"
-    )
-    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
-    train, test = list(folds.split(examples.labels, examples.labels))[fold]
-    return {"train": examples.take(train), "test": examples.take(test)}
-
-
-def _cut_validation(train, share, class_names, rng):
-    """Cuts validation from train, at least one example of each class for both."""
-    _check_class_sizes(train, 2, class_names, "to cut a validation split")
-    held_out = np.zeros(len(train), bool)
-    classes = np.unique(train.labels)
-    size = min(max(round(share * len(train)), len(classes)), len(train) - len(classes))
-    held_out[draw_stratified(train.labels, size, rng)] = True
-    return (
-        train.take(np.flatnonzero(~held_out)),
-        train.take(np.flatnonzero(held_out)),
-    )
-
-
-def _limit(train, most, num_classes, rng):
-    """Leaves at most `most` examples, with the classes in proportion."""
-    if most is None or most >= len(train):
-        return train
-    if most < num_classes:
-        raise ValueError(
-            f"`max_train_examples` must be at least {num_classes}, one for each class. "
-            f"Received: max_train_examples={most}"
-        )
-    return train.take(draw_stratified(train.labels, most, rng))
-
-
-def _check_class_sizes(examples, least, class_names, purpose):
-    """Raises if a class that occurs has too few examples."""
-    classes, counts = np.unique(examples.labels, return_counts=True)
-    small = [
-        f"{class_names[label]!r} ({count})"
-        for label, count in zip(classes, counts, strict=True)
-        if count < least
-    ]
-    if small:
-        raise DatasetError(
-            f"Every class needs at least {least} examples {purpose}. "
-            f"Received: {', '.join(small[:20])}"
-        )

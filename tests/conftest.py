@@ -7,15 +7,15 @@ import pytest
 
 from modelyard.data.catalogue import CATALOGUE, is_present, tfds_data_dir
 
-_REAL = ("mnist", "cifar10")
-
 
 def pytest_runtest_setup(item):
     """Skips tests on real data that is not here, unless it has to be."""
-    if item.get_closest_marker("real_data") is None:
+    marker = item.get_closest_marker("real_data")
+    if marker is None:
         return
     folder = tfds_data_dir()
-    cards = [card for card in CATALOGUE if card.name in _REAL]
+    names = marker.args or ("mnist", "cifar10")
+    cards = [card for card in CATALOGUE if card.name in names]
     missing = [card.name for card in cards if not is_present(card, folder)]
     if missing:
         message = f"needs {' and '.join(missing)}, prepared in {folder}"

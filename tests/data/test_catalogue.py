@@ -28,6 +28,11 @@ from modelyard.data.catalogue import (
             "folder:a?b?size=96&channels=1&fold=0",
             DatasetSpec("folder", path=Path("a?b"), fold=0, size=96, channels=1),
         ),
+        ("csv:a/b.tsv", DatasetSpec("csv", path=Path("a/b.tsv"))),
+        (
+            "csv:a.csv?text=my+text&label=x%26y&fold=1",
+            DatasetSpec("csv", Path("a.csv"), fold=1, text="my text", label="x&y"),
+        ),
     ],
 )
 def test_spec_is_parsed_into_its_parts(spec, expected):
@@ -55,6 +60,8 @@ def test_home_folder_in_a_path_is_expanded():
         ("folder:x?channels=2", r"`channels` must be 1 or 3. Received: channels=2"),
         ("folder:x?size=0", r"`size` must be in \[1, 4096\]"),
         ("folder:x?sise=8", r"Unknown option `sise`. .*`fold`, `size`, `channels`"),
+        ("csv:x.csv?size=3", r"Unknown option `size`. .*`fold`, `text`, `label`"),
+        ("csv:?text=a", r"`csv:` must be followed by a path"),
         ("folder:", r"must be followed by a path"),
         ("folder:?size=3", r"must be followed by a path"),
     ],
@@ -62,6 +69,25 @@ def test_home_folder_in_a_path_is_expanded():
 def test_wrong_spec_is_answered_with_the_way_out(spec, message):
     with pytest.raises(DatasetError, match=message):
         parse_spec(spec)
+
+
+@pytest.mark.parametrize(
+    ("spec", "content"),
+    [
+        ("mnist", "images"),
+        ("folder:a", "images"),
+        ("imdb_reviews", "texts"),
+        ("reviews?fold=1", "texts"),
+        ("csv:a.csv", "texts"),
+    ],
+)
+def test_spec_knows_what_the_data_set_holds(spec, content):
+    assert parse_spec(spec).content == content
+    parse_spec(spec, content=content)
+    other = {"images": "texts", "texts": "images"}[content]
+    message = rf"holds {content}, not {other}: use (classify|transfer)-{content[:4]}"
+    with pytest.raises(DatasetError, match=message):
+        parse_spec(spec, content=other)
 
 
 def test_cards_are_complete_and_consistent():
@@ -89,6 +115,12 @@ def test_presence_is_told_by_the_prepared_folder(tmp_path):
     (half / "dataset_info.json").touch()
     assert not is_present(find_card("kmnist"), tmp_path)
     assert is_present(find_card("digits"), tmp_path)
+
+
+def test_presence_of_an_embedded_set_is_told_by_its_package(monkeypatch):
+    for found in (None, object()):
+        monkeypatch.setattr("importlib.util.find_spec", lambda _, f=found: f)
+        assert is_present(find_card("reviews")) == (found is not None)
 
 
 def test_data_folder_follows_the_environment(monkeypatch, tmp_path):

@@ -4,7 +4,6 @@ import requests
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from modelyard.data import tfds_images
 from modelyard.data.catalogue import (
     DatasetError,
     DatasetUnavailableError,
@@ -189,7 +188,7 @@ def test_probe_has_a_time_limit(monkeypatch, tmp_path):
         limits.append(timeout)
         raise requests.Timeout(url)
 
-    monkeypatch.setattr(tfds_images.requests, "head", record)
+    monkeypatch.setattr(requests, "head", record)
     with pytest.raises(DatasetUnavailableError, match="Timeout"):
         load_images("kmnist", data_dir=tmp_path)
     assert limits[0] <= 10
@@ -229,3 +228,9 @@ def test_real_cifar10_is_complete():
     assert splits.class_names[2] == "bird"
     mean = splits.train.images.mean(axis=(0, 1, 2)) / 255
     np.testing.assert_allclose(mean, (0.4914, 0.4822, 0.4465), atol=2e-3)
+
+
+@pytest.mark.parametrize("spec", ["imdb_reviews", "reviews", "csv:a.csv?text=b"])
+def test_texts_are_refused_with_the_pipeline_for_them(spec):
+    with pytest.raises(DatasetError, match=r"holds texts, not images: use classify-t"):
+        load_images(spec)

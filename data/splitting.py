@@ -1,0 +1,122 @@
+"""Stratified cuts of a data set. All of them return sorted indices."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from modelyard.data.catalogue import FOLDS
+from modelyard.data.errors import DatasetError
+from modelyard.data.examples import draw_stratified
+
+
+def cut_test(
+    labels: np.ndarray, fold: int, class_names: Sequence[str], *, way_out: str = ""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Makes one stratified fifth the test split; the same one for every seed.
+
+    Args:
+        labels: int64 `(n,)`.
+        fold: Which fifth, in [0, 5).
+        class_names: Name of each class.
+        way_out: What the user can do instead, for the error.
+
+    Returns:
+        Indices of train and of test.
+
+    Raises:
+        DatasetError: If a class has fewer than 5 examples.
+    """
+    from sklearn.model_selection import StratifiedKFold  # Slow to import.
+
+    _check_class_sizes(labels, FOLDS, class_names, f"to cut a test split{way_out}")
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
+    train, test = list(folds.split(labels, labels))[fold]
+    return train, test
+
+
+def cut_validation(
+    labels: np.ndarray,
+    share: float,
+    class_names: Sequence[str],
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cuts validation from train, at least one example of each class for both.
+
+    Args:
+        labels: int64 `(n,)` of train.
+        share: What becomes validation, in (0, 1). Each class keeps its share.
+        class_names: Name of each class.
+        rng: Where chance comes from.
+
+    Returns:
+        Indices of what stays in train, and of validation.
+
+    Raises:
+        DatasetError: If a class has fewer than 2 examples.
+    """
+    _check_class_sizes(labels, 2, class_names, "to cut a validation split")
+    held_out = np.zeros(len(labels), bool)
+    classes = np.unique(labels)
+    size = min(
+        max(round(share * len(labels)), len(classes)), len(labels) - len(classes)
+    )
+    held_out[draw_stratified(labels, size, rng)] = True
+    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+
+
+def limit_train(
+    labels: np.ndarray, most: int, num_classes: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Leaves at most `most` examples, with the classes in proportion.
+
+    Args:
+        labels: int64 `(n,)` of train.
+        most: `max_train_examples`.
+        num_classes: Number of classes.
+        rng: Where chance comes from.
+
+    Returns:
+        Indices of what is left.
+
+    Raises:
+        ValueError: If `most` is below `num_classes`.
+    """
+    if most >= len(labels):
+        return np.arange(len(labels))
+    if most < num_classes:
+        raise ValueError(
+            f"`max_train_examples` must be at least {num_classes}, one for each class. "
+            f"Received: max_train_examples={most}"
+        )
+    return draw_stratified(labels, most, rng)
+
+
+def check_share(validation_share: float) -> None:
+    """Raises unless some examples stay in train and some do not.
+
+    Args:
+        validation_share: Share of train that becomes validation.
+
+    Raises:
+        ValueError: If it is not in (0, 1).
+    """
+    if not 0 < validation_share < 1:
+        raise ValueError(
+            "`validation_share` must be in (0, 1). "
+            f"Received: validation_share={validation_share}"
+        )
+
+
+def _check_class_sizes(labels, least, class_names, purpose):
+    """Raises if a class that occurs has too few examples."""
+    classes, counts = np.unique(labels, return_counts=True)
+    small = [
+        f"{class_names[label]!r} ({count})"
+        for label, count in zip(classes, counts, strict=True)
+        if count < least
+    ]
+    if small:
+        raise DatasetError(
+            f"Every class needs at least {least} examples {purpose}. "
+            f"Received: {', '.join(small[:20])}"
+        )
