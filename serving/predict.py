@@ -1,6 +1,5 @@
-"""Predicts files with an export, straight from its directory."""
+"""Predicts files and texts with an export, straight from its directory."""
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Self
@@ -9,34 +8,15 @@ import numpy as np
 
 from modelyard.serving.native_library import NativeError
 from modelyard.serving.native_loader import NativeModel
-from modelyard.serving.tensors import DTYPES, Signature, TensorSpec
+from modelyard.serving.predictions import Prediction, rank_classes
+from modelyard.serving.tensors import DTYPES, STRING, Signature, TensorSpec
 from modelyard.serving.versions import is_saved_model, newest_version
 
 _BATCH_SIZE = 32
-_NUM_TOP = 5
-
-
-@dataclasses.dataclass(frozen=True)
-class Prediction:
-    """The answer for one input.
-
-    Attributes:
-        input: The file; with the row in brackets for arrays, as in `x.npy[3]`.
-        label: The class with the highest score; None if there is an error.
-        score: Its score.
-        top: The five best `(label, score)`, best first.
-        error: Why there is no answer; empty if there is one.
-    """
-
-    input: str
-    label: str | None = None
-    score: float | None = None
-    top: list[tuple[str, float]] = dataclasses.field(default_factory=list)
-    error: str = ""
 
 
 class Predictor:
-    """An export in memory, to predict files with; use it in a `with` statement."""
+    """An export in memory, to predict with; use it in a `with` statement."""
 
     def __init__(self, model: NativeModel):
         """Takes over a loaded model."""
@@ -71,6 +51,58 @@ class Predictor:
             else:
                 predictions += self._predict_array(path)
         return predictions
+
+    @property
+    def takes_texts(self) -> bool:
+        """Whether `serving_default` takes one input, strings `[n]`."""
+        signature = self._model.signatures.get("serving_default")
+        return signature is not None and _takes_strings(signature)
+
+    def predict_texts(self, texts: Sequence[str | bytes]) -> list[Prediction]:
+        """Predicts texts; one that fails does not keep the others from answers.
+
+        Args:
+            texts: Go to `serving_default`, which takes strings `[n]` and returns
+                float `scores` `[n, k]` and string `classes` `[n, k]`.
+
+        Returns:
+            Predictions in the order of `texts`; those of bad texts hold `error`.
+        """
+        strings = [_to_bytes(text) for text in texts]
+        names = [string.decode(errors="replace") for string in strings]
+        signature = self._model.signatures.get("serving_default")
+        if signature is None or not _takes_strings(signature):
+            error = "This export takes no texts"
+            if signature is not None:
+                error += f"; it takes {_describe_inputs(signature)}"
+            return [Prediction(name, error=f"{error}.") for name in names]
+        predictions: dict[int, Prediction] = {}
+        # Texts of about one length together: a batch is as slow as its longest.
+        order = sorted(range(len(strings)), key=lambda index: len(strings[index]))
+        for start in range(0, len(order), _BATCH_SIZE):
+            batch = order[start : start + _BATCH_SIZE]
+            answers = self._predict_strings(
+                signature, [strings[i] for i in batch], [names[i] for i in batch]
+            )
+            predictions.update(zip(batch, answers, strict=True))
+        return [predictions[index] for index in range(len(strings))]
+
+    def _predict_strings(
+        self, signature: Signature, strings: list[bytes], names: list[str]
+    ) -> list[Prediction]:
+        """Predicts a few texts together, or one by one if one is bad."""
+        rows = np.empty(len(strings), np.object_)
+        rows[:] = strings
+        try:
+            return self._run("serving_default", signature, rows, names)
+        except (NativeError, ValueError) as error:
+            if len(strings) == 1:
+                return [Prediction(names[0], error=_explain(error))]
+        return [
+            prediction
+            for string, name in zip(strings, names, strict=True)
+            for prediction in self._predict_strings(signature, [string], [name])
+        ]
 
     def _predict_images(self, paths: list[Path]) -> Iterator[Prediction]:
         """Yields a prediction for each image file."""
@@ -130,25 +162,11 @@ class Predictor:
     ) -> list[Prediction]:
         """Runs one batch and ranks the classes of each row."""
         outputs = self._model.run(name, {next(iter(signature.inputs)): rows})
-        scores = outputs.get("scores")
-        if scores is None and len(outputs) == 1:
-            (scores,) = outputs.values()
-        if scores is None or scores.ndim != 2 or scores.dtype.kind != "f":
-            raise ValueError(f"`{name}` gives no scores per class, but {signature}.")
-        classes = outputs.get("classes")
-        predictions = []
-        for row, label in enumerate(labels):
-            best = np.argsort(-scores[row], kind="stable")[:_NUM_TOP]
-            top = [
-                (_class_name(classes, row, index), float(scores[row, index]))
-                for index in best.tolist()
-            ]
-            predictions.append(Prediction(label, top[0][0], top[0][1], top))
-        return predictions
+        return rank_classes(name, signature, outputs, labels)
 
 
 def load_predictor(export_dir: str | Path) -> Predictor:
-    """Loads an export for predicting files, without importing TensorFlow's Python.
+    """Loads an export for predicting, without importing TensorFlow's Python.
 
     Args:
         export_dir: A version directory, or the base directory of a model, whose
@@ -188,11 +206,41 @@ def predict_files(export_dir: str | Path, paths: Sequence[Path]) -> list[Predict
         return predictor.predict_files(paths)
 
 
-def _class_name(classes: np.ndarray | None, row: int, index: int) -> str:
-    """Returns the name of a class, or its index where the export has no names."""
-    if classes is None:
-        return str(index)
-    return classes[row, index].decode(errors="replace")
+def predict_texts(
+    export_dir: str | Path, texts: Sequence[str | bytes]
+) -> list[Prediction]:
+    """Loads an export and predicts texts; see `Predictor.predict_texts`.
+
+    Args:
+        export_dir: A version directory or the base directory of a model.
+        texts: Texts, or their bytes in UTF-8.
+
+    Returns:
+        Predictions in the order of `texts`; those of bad texts hold `error`.
+
+    Raises:
+        FileNotFoundError: If there is no SavedModel.
+        NativeError: If it cannot be loaded; `modelyard check` says more.
+    """
+    with load_predictor(export_dir) as predictor:
+        return predictor.predict_texts(texts)
+
+
+def _takes_strings(signature: Signature) -> bool:
+    """Tells whether a signature takes one input, strings `[n]`."""
+    specs = list(signature.inputs.values())
+    return len(specs) == 1 and specs[0].dtype == STRING and specs[0].shape == (None,)
+
+
+def _to_bytes(text: str | bytes) -> bytes:
+    """Encodes a text as UTF-8."""
+    if isinstance(text, bytes):
+        return text
+    try:
+        # Bytes of a command line that are not UTF-8 stay what they were.
+        return text.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode(errors="replace")
 
 
 def _fit(array: np.ndarray, spec: TensorSpec) -> np.ndarray:

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 from sklearn import metrics as sk_metrics
 
-_CONFIDENCE_LEVEL = 0.95
+from modelyard.training.intervals import wilson_interval
+
 _ROW_SUM_TOLERANCE = 1e-3
 
 
@@ -40,7 +40,7 @@ def classification_metrics(scores: np.ndarray, labels: np.ndarray) -> dict:
         "num_examples": num_examples,
         "num_errors": num_errors,
         "accuracy": accuracy,
-        "accuracy_interval": list(_wilson_interval(accuracy, num_examples)),
+        "accuracy_interval": list(wilson_interval(accuracy, num_examples)),
         "error_rate": num_errors / num_examples,
         "log_loss": float(sk_metrics.log_loss(labels, scores, labels=classes)),
         "expected_calibration_error": _calibration_error(scores, labels),
@@ -125,6 +125,87 @@ def per_class_table(
     return pd.DataFrame(dict(zip(names, columns, strict=True)), index=index)
 
 
+def roc_auc(scores: np.ndarray, labels: np.ndarray) -> float:
+    """Computes the area under the ROC curve.
+
+    Args:
+        scores: Probabilities, floating `(n, k)` in [0, 1] with rows that sum to 1.
+        labels: True classes, integer `(n,)` in [0, k).
+
+    Returns:
+        The share of pairs of an example of class 1 and one of class 0 of which the
+        first has the higher score of class 1; ties count half. For more than two
+        classes the mean over the classes, each against all others, without those
+        that no label or every label is. NaN where only one class is a label.
+
+    Raises:
+        ValueError: If an argument is not as above.
+
+    Reference:
+        [Fawcett, 2006](https://doi.org/10.1016/j.patrec.2005.10.010)
+    """
+    scores, labels = _check(scores, labels)
+    classes = [1] if scores.shape[1] == 2 else range(scores.shape[1])
+    areas = [
+        sk_metrics.roc_auc_score(labels == k, scores[:, k])
+        for k in classes
+        if 0 < np.sum(labels == k) < len(labels)
+    ]
+    return float(np.mean(areas)) if areas else float("nan")
+
+
+def accuracy_by_length(
+    scores: np.ndarray, labels: np.ndarray, lengths: np.ndarray, bins: int = 8
+) -> pd.DataFrame:
+    """Groups examples by their length, about equally many in each group.
+
+    Args:
+        scores: Probabilities, floating `(n, k)` in [0, 1] with rows that sum to 1.
+        labels: True classes, integer `(n,)` in [0, k).
+        lengths: Length of each example, integer `(n,)`.
+        bins: Groups at most; examples of one length stay together.
+
+    Returns:
+        One row per group, shortest first: `shortest` and `longest` length, mean
+        `length`, `count`, `accuracy`, and `low` and `high`, its 95% Wilson interval.
+
+    Raises:
+        ValueError: If an argument is not as above.
+    """
+    if bins < 1:
+        raise ValueError(f"`bins` must be at least 1. Received: bins={bins}")
+    scores, labels = _check(scores, labels)
+    lengths = np.asarray(lengths)
+    if lengths.shape != labels.shape or not np.issubdtype(lengths.dtype, np.integer):
+        raise ValueError(
+            f"`lengths` must be integers of the shape {labels.shape}, one a row of "
+            f"`scores`. Received: lengths.shape={lengths.shape}, "
+            f"lengths.dtype={lengths.dtype}"
+        )
+    shares = np.linspace(0, 1, bins + 1)[1:-1]
+    edges = np.unique(np.quantile(lengths, shares, method="inverted_cdf"))
+    table = pd.DataFrame(
+        {
+            "group": np.searchsorted(edges, lengths),
+            "length": lengths,
+            "right": scores.argmax(axis=1) == labels,
+        }
+    )
+    result = table.groupby("group", as_index=False).agg(
+        shortest=("length", "min"),
+        longest=("length", "max"),
+        length=("length", "mean"),
+        count=("right", "size"),
+        accuracy=("right", "mean"),
+    )
+    intervals = [
+        wilson_interval(accuracy, count)
+        for accuracy, count in zip(result["accuracy"], result["count"], strict=True)
+    ]
+    result[["low", "high"]] = np.array(intervals)
+    return result.drop(columns="group")
+
+
 def most_confident_mistakes(
     scores: np.ndarray, labels: np.ndarray, count: int = 25
 ) -> np.ndarray:
@@ -148,69 +229,6 @@ def most_confident_mistakes(
     wrong = np.flatnonzero(scores.argmax(axis=1) != labels)
     order = np.argsort(-scores[wrong].max(axis=1), kind="stable")
     return wrong[order[:count]]
-
-
-def difference_interval(
-    accuracy: float,
-    num_examples: int,
-    reference_accuracy: float,
-    reference_num_examples: int | None,
-) -> tuple[float, float, float]:
-    """Compares an accuracy with a published one, with a 95% interval.
-
-    The interval is Newcombe's hybrid score interval (his method 10), which joins the
-    two Wilson intervals as for two independent test sets. On one and the same test
-    set the errors of two models usually coincide in part, and it is then too wide
-    rather than too narrow.
-
-    Args:
-        accuracy: Ours, in [0, 1].
-        num_examples: Test examples behind it, at least 1.
-        reference_accuracy: Theirs, in [0, 1].
-        reference_num_examples: Test examples behind theirs; `None` takes theirs as
-            exact, which leaves our Wilson interval, shifted.
-
-    Returns:
-        `(difference, low, high)`, ours minus theirs.
-
-    Raises:
-        ValueError: If an argument is out of its range.
-
-    Reference:
-        [Newcombe, 1998](https://doi.org/10.1002/(SICI)1097-0258(19980430)17:8%3C873::AID-SIM779%3E3.0.CO;2-I)
-    """
-    for name, value in (
-        ("accuracy", accuracy),
-        ("reference_accuracy", reference_accuracy),
-    ):
-        if not 0 <= value <= 1:
-            raise ValueError(f"`{name}` must be in [0, 1]. Received: {name}={value}")
-    for name, number in (
-        ("num_examples", num_examples),
-        ("reference_num_examples", reference_num_examples),
-    ):
-        if number is not None and number < 1:
-            raise ValueError(f"`{name}` must be at least 1. Received: {name}={number}")
-    low, high = _wilson_interval(accuracy, num_examples)
-    reference_low = reference_high = reference_accuracy
-    if reference_num_examples is not None:
-        reference_low, reference_high = _wilson_interval(
-            reference_accuracy, reference_num_examples
-        )
-    difference = accuracy - reference_accuracy
-    below = np.hypot(accuracy - low, reference_high - reference_accuracy)
-    above = np.hypot(high - accuracy, reference_accuracy - reference_low)
-    return difference, float(difference - below), float(difference + above)
-
-
-def _wilson_interval(accuracy: float, num_examples: int) -> tuple[float, float]:
-    """Gives the 95% Wilson score interval of a share of `num_examples`."""
-    # A published mean over runs need not be a whole count; the nearest one is.
-    successes = round(accuracy * num_examples)
-    interval = stats.binomtest(successes, num_examples).proportion_ci(
-        _CONFIDENCE_LEVEL, method="wilson"
-    )
-    return float(interval.low), float(interval.high)
 
 
 def _calibration_error(scores: np.ndarray, labels: np.ndarray) -> float:

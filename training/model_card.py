@@ -110,12 +110,14 @@ def _data(report: Report) -> str:
 
 def _metrics(report: Report) -> str:
     """Gives the figures of each split, and those of others beside them."""
+    with_area = "roc_auc" in report.metrics["test"]
     rows = [
         (
             split_name(name),
             percent(split["accuracy"]),
             " to ".join(percent(end) for end in split["accuracy_interval"]),
             f"{split['num_errors']:,} of {split['num_examples']:,}",
+            *([f"{split['roc_auc']:.4f}"] if with_area else []),
             f"{split['macro_f1']:.4f}",
             f"{split['log_loss']:.4f}",
             percent(split["expected_calibration_error"]),
@@ -128,6 +130,7 @@ def _metrics(report: Report) -> str:
         "Accuracy",
         "95% interval",
         "Mistakes",
+        *(["ROC AUC"] if with_area else []),
         "Macro F1",
         "Log loss",
         "Calibration error",

@@ -12,8 +12,8 @@ import pandas as pd
 
 from modelyard.training import report_figures
 from modelyard.training.files import write_text
+from modelyard.training.intervals import difference_interval
 from modelyard.training.metrics import (
-    difference_interval,
     most_confident_mistakes,
     per_class_table,
     reliability_bins,

@@ -2,17 +2,13 @@
 
 import base64
 import io
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
 from matplotlib import image as mpl_image
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import (
     FuncFormatter,
@@ -22,31 +18,8 @@ from matplotlib.ticker import (
     NullLocator,
 )
 
-# Drawn in these stand-ins, which become the page's own (light or dark) colours.
-_INK, _GRID, _FIRST, _SECOND = "#010101", "#020202", "#030303", "#040404"
-_PAGE_COLOURS = {
-    _INK: "var(--muted)",
-    _GRID: "var(--line)",
-    _FIRST: "var(--first)",
-    _SECOND: "var(--second)",
-}
-_RC: dict[Any, Any] = {
-    "svg.fonttype": "none",
-    "axes.edgecolor": _GRID,
-    "axes.labelcolor": _INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": _GRID,
-    "grid.linewidth": 0.6,
-    "legend.frameon": False,
-    "legend.labelcolor": _INK,
-    "text.color": _INK,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
-    "font.size": 9,
-}
+from modelyard.training.report_drawing import FIRST, INK, SECOND, draw_svg
+
 _MOST_EPOCHS_WITH_MARKERS = 40
 _LARGEST_SIDE = 96  # Pixels; larger pictures would make the page heavy.
 
@@ -64,11 +37,11 @@ def curve_figures(history: pd.DataFrame) -> dict[str, Markup]:
     if history.empty:
         return {}
     return {
-        "Loss": _svg("loss", (4.4, 2.9), lambda fig: _draw_loss(fig, history)),
-        "Accuracy": _svg(
+        "Loss": draw_svg("loss", (4.4, 2.9), lambda fig: _draw_loss(fig, history)),
+        "Accuracy": draw_svg(
             "accuracy", (4.4, 2.9), lambda fig: _draw_accuracy(fig, history)
         ),
-        "Learning rate": _svg(
+        "Learning rate": draw_svg(
             "learning-rate", (4.4, 2.9), lambda fig: _draw_learning_rate(fig, history)
         ),
     }
@@ -84,8 +57,22 @@ def learning_curve_figure(lines: Mapping[str, Sequence[tuple[int, float]]]) -> M
     Returns:
         SVG.
     """
-    return _svg(
+    return draw_svg(
         "learning-curve", (5.6, 3.4), lambda fig: _draw_learning_curve(fig, lines)
+    )
+
+
+def length_figure(bins: pd.DataFrame) -> Markup:
+    """Draws accuracy against length, on a log axis.
+
+    Args:
+        bins: What `metrics.accuracy_by_length` gives.
+
+    Returns:
+        SVG.
+    """
+    return draw_svg(
+        "accuracy-by-length", (5.6, 3.2), lambda fig: _draw_length(fig, bins)
     )
 
 
@@ -98,7 +85,7 @@ def reliability_figure(bins: pd.DataFrame) -> Markup:
     Returns:
         SVG.
     """
-    return _svg("reliability", (4.4, 4.6), lambda fig: _draw_reliability(fig, bins))
+    return draw_svg("reliability", (4.4, 4.6), lambda fig: _draw_reliability(fig, bins))
 
 
 def confusion_figure(counts: np.ndarray) -> Markup:
@@ -110,7 +97,7 @@ def confusion_figure(counts: np.ndarray) -> Markup:
     Returns:
         SVG.
     """
-    return _svg("confusion", (5.4, 5.2), lambda fig: _draw_confusion(fig, counts))
+    return draw_svg("confusion", (5.4, 5.2), lambda fig: _draw_confusion(fig, counts))
 
 
 def confusion_colours(counts: np.ndarray) -> np.ndarray:
@@ -184,7 +171,7 @@ def _draw_learning_rate(figure: Figure, history: pd.DataFrame) -> None:
     """Draws the learning rate at the end of each epoch."""
     axes = _epoch_axes(figure, history)
     style = "o-" if len(history) <= _MOST_EPOCHS_WITH_MARKERS else "-"
-    axes.plot(history["epoch"], history["learning_rate"], style, color=_FIRST, ms=3)
+    axes.plot(history["epoch"], history["learning_rate"], style, color=FIRST, ms=3)
     axes.set_ylim(0, 1.08 * history["learning_rate"].max() or 1)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
@@ -194,7 +181,7 @@ def _draw_learning_curve(
 ) -> None:
     """Draws one line for each way of training."""
     axes = figure.subplots()
-    looks = ((_FIRST, "o-"), (_SECOND, "s--"), (_INK, "*"))
+    looks = ((FIRST, "o-"), (SECOND, "s--"), (INK, "*"))
     for (label, points), (colour, style) in zip(lines.items(), looks, strict=False):
         counts, accuracies = zip(*points, strict=True)
         size = 11 if style == "*" else 5
@@ -208,11 +195,26 @@ def _draw_learning_curve(
     axes.legend(loc="best")
 
 
+def _draw_length(figure: Figure, bins: pd.DataFrame) -> None:
+    """Draws each group at its mean length, with the interval of its accuracy."""
+    axes = figure.subplots()
+    accuracy = bins["accuracy"]
+    bars = np.abs(bins[["low", "high"]].to_numpy().T - accuracy.to_numpy())
+    # Texts of no words have a place on the axis as well.
+    lengths = bins["length"].clip(lower=1)
+    axes.errorbar(lengths, accuracy, bars, fmt="o-", color=FIRST, ms=4, capsize=3)
+    axes.set_xscale("log")
+    axes.set_xticks(lengths, [f"{length:,.0f}" for length in bins["length"]])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set(xlabel="words", ylabel="test accuracy")
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}%"))
+
+
 def _draw_lines(
     axes: Axes, history: pd.DataFrame, columns: Iterable[str]
 ) -> tuple[str, ...]:
     """Draws the columns that there are, training first; returns their names."""
-    looks = {"training": (_FIRST, "o-"), "validation": (_SECOND, "s--")}
+    looks = {"training": (FIRST, "o-"), "validation": (SECOND, "s--")}
     drawn = tuple(name for name in columns if name in history)
     for name in drawn:
         label = "validation" if name.startswith("val_") else "training"
@@ -244,14 +246,14 @@ def _draw_reliability(figure: Figure, bins: pd.DataFrame) -> None:
     )
     edges = np.arange(len(bins)) / len(bins)
     bar = {"width": 1 / len(bins), "align": "edge", "edgecolor": "none", "alpha": 0.55}
-    top.bar(edges, bins["accuracy"].fillna(0), color=_FIRST, **bar)
-    top.plot((0, 1), (0, 1), ":", color=_INK, lw=1, label="perfectly calibrated")
+    top.bar(edges, bins["accuracy"].fillna(0), color=FIRST, **bar)
+    top.plot((0, 1), (0, 1), ":", color=INK, lw=1, label="perfectly calibrated")
     top.plot(
-        bins["confidence"], bins["accuracy"], "o-", color=_FIRST, ms=4, label="model"
+        bins["confidence"], bins["accuracy"], "o-", color=FIRST, ms=4, label="model"
     )
     top.set(xlim=(0, 1), ylim=(0, 1), ylabel="accuracy")
     top.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
-    bottom.bar(edges, bins["count"], color=_SECOND, **bar)
+    bottom.bar(edges, bins["count"], color=SECOND, **bar)
     # One confident bin usually holds nearly everything.
     bottom.set_yscale("log")
     bottom.set_ylim(0.8, 2 * bins["count"].max())
@@ -266,30 +268,3 @@ def _draw_confusion(figure: Figure, counts: np.ndarray) -> None:
     axes.grid(visible=False)
     axes.imshow(confusion_colours(counts), interpolation="none")
     axes.set(xlabel="predicted class", ylabel="true class")
-
-
-def _svg(
-    name: str, size: tuple[float, float], draw: Callable[[Figure], None]
-) -> Markup:
-    """Draws a figure as SVG to set into a page beside others."""
-    with mpl.rc_context({**_RC, "svg.hashsalt": name}):
-        figure = Figure(figsize=size, layout="constrained")
-        FigureCanvasAgg(figure)
-        draw(figure)
-        buffer = io.StringIO()
-        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        figure.savefig(
-            buffer, format="svg", dpi=150, transparent=True, metadata=nothing
-        )
-    text = buffer.getvalue()
-    text = text[text.index("<svg") :]
-    # A fixed size would not shrink on a phone, counted names would repeat in the
-    # page, the style element would reach beyond the figure, and the page's font fits.
-    text = re.sub(r'(<svg[^>]*?) width="[^"]*" height="[^"]*"', r"\1", text, count=1)
-    text = re.sub(r' id="[^"]*_\d+"', "", text)
-    text = re.sub(r"<style.*?</style>", "", text, count=1, flags=re.DOTALL)
-    text = re.sub(r"font-family: [^;\"]*;? ?", "", text)
-    text = text.replace("<svg ", f'<svg role="img" aria-label="{name}" ', 1)
-    for stand_in, colour in _PAGE_COLOURS.items():
-        text = text.replace(stand_in, colour)
-    return Markup(text)  # noqa: S704  All the words in it are from this file.

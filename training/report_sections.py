@@ -37,6 +37,24 @@ class Explained:
         return self.true == self.predicted
 
 
+@dataclasses.dataclass(frozen=True)
+class ExplainedText:
+    """A text with what the prediction rests on.
+
+    Attributes:
+        words: Each word with its share in [-1, 1] of the strongest one's influence:
+            above 0 it speaks for the predicted class, below 0 against it.
+        true: Name of the true class.
+        predicted: Name of the predicted class.
+        score: Probability of the predicted class.
+    """
+
+    words: Sequence[tuple[str, float]]
+    true: str
+    predicted: str
+    score: float
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Section:
     """A part of the page under its own heading; what is empty is left out.
@@ -48,6 +66,7 @@ class Section:
         rows: Cells of the table as text.
         figure: A drawing.
         explained: Pictures with heat maps.
+        texts: Texts with coloured words.
     """
 
     title: str
@@ -56,6 +75,7 @@ class Section:
     rows: Sequence[Sequence[str]] = ()
     figure: Markup | None = None
     explained: Sequence[Explained] = ()
+    texts: Sequence[ExplainedText] = ()
 
 
 def choose_to_explain(

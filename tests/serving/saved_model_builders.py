@@ -71,6 +71,22 @@ def write_good(path: Path) -> None:
     np.save(path.parent / "pixels.npy", pixels)
 
 
+def write_texts(path: Path) -> None:
+    """Scores a text by its first letter, and refuses one text."""
+    import tensorflow as tf
+
+    def answer(text):
+        with tf.control_dependencies([tf.debugging.assert_none_equal(text, "refuse")]):
+            first = tf.strings.substr(text, 0, 1)
+        letters = tf.constant(["c", "d", "e"])
+        scores = tf.nn.softmax(tf.cast(first[:, None] == letters, tf.float32))
+        names = tf.broadcast_to(tf.constant(CLASSES), tf.shape(scores))
+        return {"scores": scores, "classes": names}
+
+    spec = tf.TensorSpec((None,), tf.string, name="text")
+    archive(path, {"serving_default": (answer, spec)})
+
+
 def write_broken(folder: Path) -> None:
     import tensorflow as tf
 
@@ -133,4 +149,5 @@ if __name__ == "__main__":
         tiny_model().export(str(target / "jax"), verbose=False)
     else:
         write_good(target / "good")
+        write_texts(target / "texts")
         write_broken(target)

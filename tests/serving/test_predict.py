@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from modelyard.serving.golden import GOLDEN_FILE, read_golden
-from modelyard.serving.predict import load_predictor, predict_files
+from modelyard.serving.predict import load_predictor, predict_files, predict_texts
 
 
 @pytest.fixture(scope="module")
@@ -89,3 +89,56 @@ def test_newest_version_is_loaded(saved_models, tmp_path):
 def test_directory_without_export_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"`export_dir` .*export_dir="):
         load_predictor(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def text_predictor(saved_models):
+    with load_predictor(saved_models / "texts") as loaded:
+        yield loaded
+
+
+def test_texts_are_answered_in_their_order(text_predictor):
+    # More than a batch, so that lengths decide which go together.
+    texts = ["eel " * 50, "cat", "dog " * 3, b"\xff\xfe no UTF-8", ""] * 20
+    answers = text_predictor.predict_texts(texts)
+    assert len(answers) == 100
+    assert [answer.label for answer in answers[:3]] == ["eel", "cat", "dog"]
+    assert answers[0].input == "eel " * 50
+    assert answers[3].input == "\ufffd\ufffd no UTF-8"
+    assert answers[0].score == pytest.approx(np.e / (np.e + 2), abs=1e-6)
+    assert answers[:5] * 20 == answers
+    assert not any(answer.error for answer in answers)
+
+
+def test_refused_text_does_not_keep_the_others_from_answers(text_predictor):
+    answers = text_predictor.predict_texts(["cat", "refuse", "dog"])
+    assert [answer.label for answer in answers] == ["cat", None, "dog"]
+    assert answers[1].input == "refuse"
+    assert answers[1].error.startswith("INVALID_ARGUMENT")
+    assert "\n\t" not in answers[1].error
+
+
+def test_undecodable_bytes_of_a_command_line_reach_the_graph(text_predictor):
+    # The second has never been bytes.
+    for text, seen in (("d\udcff", "d\ufffd"), ("d\ud800", "d?")):
+        (answer,) = text_predictor.predict_texts([text])
+        assert (answer.label, answer.input) == ("dog", seen)
+
+
+def test_no_texts_get_no_answers(text_predictor):
+    assert text_predictor.predict_texts([]) == []
+
+
+def test_export_of_arrays_says_that_it_takes_no_texts(predictor, text_predictor):
+    (answer,) = predictor.predict_texts(["cat"])
+    assert answer.label is None
+    expected = "This export takes no texts; it takes `pixels`: float32 [n, 12]."
+    assert answer.error == expected
+    assert not predictor.takes_texts
+    assert text_predictor.takes_texts
+
+
+def test_texts_are_predicted_by_the_newest_version(saved_models, tmp_path):
+    shutil.copytree(saved_models / "texts", tmp_path / "3")
+    (answer,) = predict_texts(tmp_path, ["eel"])
+    assert answer.label == "eel"

@@ -3,12 +3,14 @@ import json
 import numpy as np
 import pytest
 
+from modelyard.training.intervals import difference_interval
 from modelyard.training.metrics import (
+    accuracy_by_length,
     classification_metrics,
-    difference_interval,
     most_confident_mistakes,
     per_class_table,
     reliability_bins,
+    roc_auc,
 )
 
 
@@ -162,3 +164,64 @@ def test_difference_interval_names_the_bad_argument(arguments, message):
 def test_what_is_no_table_of_probabilities_is_refused(scores, labels, message):
     with pytest.raises(ValueError, match=message):
         classification_metrics(np.asarray(scores), np.asarray(labels))
+
+
+def test_roc_auc_counts_pairs_in_the_right_order():
+    scores = two_class_scores([0.9, 0.6, 0.6, 0.8], [0, 0, 0, 1])
+    labels = np.array([0, 1, 0, 1])
+    # Scores of class 1: 0.1, 0.4 (class 1), 0.4, 0.8 (class 1); one tie of four.
+    assert roc_auc(scores, labels) == pytest.approx(3.5 / 4)
+    assert roc_auc(scores, 1 - labels) == pytest.approx(0.5 / 4)
+
+
+def test_roc_auc_of_many_classes_is_their_mean_without_absent_ones():
+    scores, labels = random_scores(60, 4)
+    labels[labels == 3] = 0
+    areas = []
+    for k in range(3):
+        ours, others = scores[labels == k, k], scores[labels != k, k]
+        areas.append(np.mean(ours[:, None] > others))
+    assert roc_auc(scores, labels) == pytest.approx(np.mean(areas))
+
+
+def test_roc_auc_of_a_single_class_is_no_number():
+    scores, labels = random_scores(5, 2)
+    assert np.isnan(roc_auc(scores, 0 * labels))
+
+
+def test_accuracy_by_length_groups_neighbours_of_like_size():
+    rng = np.random.default_rng(0)
+    lengths = rng.permutation(np.arange(1, 801))
+    labels = np.zeros(800, np.int64)
+    wrong = lengths > 700
+    scores = two_class_scores([0.9] * 800, wrong.astype(int))
+    table = accuracy_by_length(scores, labels, lengths)
+    assert table["count"].tolist() == [100] * 8
+    assert table["shortest"].tolist() == list(range(1, 800, 100))
+    assert table["longest"].tolist() == list(range(100, 801, 100))
+    assert table["accuracy"].tolist() == [1.0] * 7 + [0.0]
+    np.testing.assert_allclose(table["length"][0], 50.5)
+    assert table["low"][0] == pytest.approx(0.9630, abs=5e-5)
+    assert table["high"][7] == pytest.approx(0.0370, abs=5e-5)
+
+
+def test_examples_of_one_length_stay_together():
+    scores, labels = random_scores(50, 2)
+    lengths = np.repeat([7, 9], [45, 5])
+    table = accuracy_by_length(scores, labels, lengths)
+    assert table["count"].tolist() == [45, 5]
+    assert accuracy_by_length(scores, labels, lengths, bins=1)["count"].tolist() == [50]
+
+
+@pytest.mark.parametrize(
+    ("lengths", "bins", "message"),
+    [
+        ([1.0, 2.0, 3.0], 8, r"`lengths` must be integers.*float64"),
+        ([1, 2], 8, r"`lengths`.*\(3,\).*lengths.shape=\(2,\)"),
+        ([1, 2, 3], 0, r"`bins` must be at least 1.*bins=0"),
+    ],
+)
+def test_lengths_that_do_not_fit_are_refused(lengths, bins, message):
+    scores, labels = random_scores(3, 2)
+    with pytest.raises(ValueError, match=message):
+        accuracy_by_length(scores, labels, np.array(lengths), bins)

@@ -84,6 +84,15 @@ def test_card_gives_the_metrics_with_intervals():
     assert "| Theirs | 90.00% | \N{MINUS SIGN}15.00% |" in metrics
 
 
+def test_card_gives_the_roc_auc_where_it_was_computed():
+    report = make_report()
+    test = {**report.metrics["test"], "roc_auc": 0.98765}
+    assert "ROC AUC" not in write_card(report)
+    metrics = section(write_card(make_report(metrics={"test": test})), "Metrics")
+    assert "| Mistakes | ROC AUC | Macro F1 |" in metrics
+    assert "| 1 of 4 | 0.9877 |" in metrics
+
+
 def test_card_names_the_weakest_class_among_the_limits():
     limits = section(write_card(make_report()), "Limits").splitlines()
     assert limits[0] == "- Not for wolves."

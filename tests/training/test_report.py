@@ -17,7 +17,7 @@ from modelyard.training.report import (
     write_report,
 )
 from modelyard.training.report_figures import learning_curve_figure, picture_uri
-from modelyard.training.report_sections import Explained, Section
+from modelyard.training.report_sections import Explained, ExplainedText, Section
 
 # Elements that may name something to load, and the attributes that name it.
 LOADING = {"src", "srcset", "data", "poster", "background", "action", "formaction"}
@@ -245,6 +245,37 @@ def test_sections_of_the_run_are_shown(tmp_path):
     assert len(page.all("svg")) == 5
     assert f"cat → {evil} 75.0%" in page.text
     assert [i["alt"] for i in page.all("img")].count("its heat map") == 1
+
+
+def test_texts_show_what_their_words_did(tmp_path):
+    evil = "<script>alert(1)</script>"
+    words = [("good", 1.0), (evil, -0.25), ("film", 0.0)]
+    seen = ExplainedText(words, true="neg", predicted=evil, score=0.75)
+    report = make_report(sections=[Section(title="Mistakes", texts=[seen])])
+    text, page = write_page(tmp_path, report)
+    assert not page.all("script")
+    assert f"Mistakes neg → {evil} 75.0% good {evil} film" in page.text
+    spans = [a for a in page.all("span") if "style" in a]
+    assert [(a["class"], a["style"]) for a in spans] == [
+        ("for", "--share: 1.00"),
+        ("against", "--share: 0.25"),
+        ("for", "--share: 0.00"),
+    ]
+    assert ".words .against" in text
+
+
+def test_roc_auc_is_shown_where_it_was_computed(tmp_path):
+    report = make_report(num_classes=2, num_errors=1)
+    assert "ROC AUC" not in write_page(tmp_path, report)[1].text
+    metrics = {
+        **report.metrics,
+        "test": {**report.metrics["test"], "roc_auc": 0.98765},
+        "validation": {**report.metrics["test"], "roc_auc": 0.87654},
+    }
+    _, page = write_page(tmp_path, dataclasses.replace(report, metrics=metrics))
+    assert "ROC AUC 0.9877 1 is best" in page.text
+    assert "1 of 8 0.9877" in page.text
+    assert "1 of 8 0.8765" in page.text
 
 
 def test_page_without_mistakes(tmp_path):

@@ -1,0 +1,159 @@
+"""Sections of the page of a run on texts."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from modelyard.training.attributions import Attributor
+from modelyard.training.intervals import difference_interval
+from modelyard.training.metrics import accuracy_by_length, most_confident_mistakes
+from modelyard.training.report_figures import length_figure
+from modelyard.training.report_format import percent, quantity
+from modelyard.training.report_sections import ExplainedText, Section
+
+_NUM_MISTAKES = 20
+
+
+def baseline_section(
+    metrics: Mapping[str, Mapping[str, Any]], baseline: Mapping[str, Any]
+) -> Section:
+    """Sets the test accuracy beside that of the linear model.
+
+    Args:
+        metrics: Those of the run, with `test` and perhaps `timing`.
+        baseline: What `fit_linear_baseline` gave for the same test texts.
+    """
+    test, seconds = metrics["test"], metrics.get("timing", {}).get("train_seconds")
+    count = test["num_examples"]
+    difference, low, high = difference_interval(
+        test["accuracy"], count, baseline["accuracy"], count
+    )
+    verdict = "No clear difference: the linear model does as well."
+    if low > 0:
+        verdict = "The model of this run is better."
+    elif high < 0:
+        verdict = "The linear model is better: use that instead."
+    return Section(
+        title="Beside a linear model",
+        note=(
+            f"{verdict} Ours minus it: {percent(difference)}, 95% interval "
+            f"{percent(low)} to {percent(high)} (Newcombe's, as if the test sets were "
+            f"independent). The linear model, scikit-learn's LinearSVC on TF-IDF of "
+            f"{baseline['num_features']:,} words and pairs of words, saw the same "
+            "training texts in the same run."
+        ),
+        header=("Model", "Test accuracy", "Training time"),
+        rows=[
+            (
+                "This run",
+                percent(test["accuracy"]),
+                quantity(seconds, "seconds"),
+            ),
+            (
+                "TF-IDF bigrams + LinearSVC",
+                percent(baseline["accuracy"]),
+                quantity(baseline["seconds"], "seconds"),
+            ),
+        ],
+    )
+
+
+def length_section(
+    scores: np.ndarray, labels: np.ndarray, lengths: np.ndarray
+) -> Section:
+    """Shows for which lengths of text the model is good.
+
+    Args:
+        scores: Probabilities of the test texts, floating `(n, k)`.
+        labels: Their true classes, integer `(n,)`.
+        lengths: Their words, integer `(n,)`.
+    """
+    bins = accuracy_by_length(scores, labels, lengths)
+    rows = [
+        (
+            f"{row['shortest']:,} to {row['longest']:,}",
+            f"{row['count']:,}",
+            percent(row["accuracy"]),
+            f"{percent(row['low'])} to {percent(row['high'])}",
+        )
+        for row in bins.to_dict("records")
+    ]
+    return Section(
+        title="Accuracy by length",
+        note=(
+            "Test texts in groups of about the same size; the bars are 95% intervals."
+        ),
+        header=("Words", "Texts", "Accuracy", "95% interval"),
+        rows=rows,
+        figure=length_figure(bins),
+    )
+
+
+def mistakes_section(
+    model: keras.Model,
+    vocabulary: Sequence[str],
+    make_tokens: Callable[[np.ndarray], np.ndarray],
+    *,
+    scores: np.ndarray,
+    labels: np.ndarray,
+    class_names: Sequence[str],
+    count: int = _NUM_MISTAKES,
+) -> Section:
+    """Shows the surest mistakes, with words coloured by what they did.
+
+    Args:
+        model: As for `Attributor`.
+        vocabulary: The words of the token ids, in order.
+        make_tokens: Gives the tokens of some test texts by their indices: int32
+            `(m, t)`, padded with 0 at the end.
+        scores: Probabilities of all test texts, floating `(n, k)`.
+        labels: Their true classes, integer `(n,)`.
+        class_names: Names of the classes.
+        count: The most mistakes to show.
+    """
+    title = "Most confident mistakes"
+    mistakes = most_confident_mistakes(scores, labels, count=count)
+    if not len(mistakes):
+        return Section(title=title, note="None: all test texts are classified right.")
+    tokens = make_tokens(mistakes)
+    explained = Attributor(model).explain(tokens)
+    texts = [
+        ExplainedText(
+            words=colour_words(row, values, vocabulary),
+            true=class_names[labels[index]],
+            predicted=class_names[scores[index].argmax()],
+            score=float(scores[index].max()),
+        )
+        for index, row, values in zip(mistakes, tokens, explained.values, strict=True)
+    ]
+    return Section(
+        title=title,
+        note=(
+            "True class → prediction and its score. Blue words spoke for the "
+            "prediction, red ones against it, by integrated gradients from the word "
+            "vectors. The values of a text sum to what its words added to the logit of "
+            f"the prediction, here up to {np.abs(explained.gaps).max():.2g}."
+        ),
+        texts=texts,
+    )
+
+
+def colour_words(
+    tokens: np.ndarray, values: np.ndarray, vocabulary: Sequence[str]
+) -> list[tuple[str, float]]:
+    """Lists the words of a text with their shares of the strongest influence.
+
+    Args:
+        tokens: Token ids, integer `(t,)`, padded with 0 at the end.
+        values: Their attributions, floating `(t,)`.
+        vocabulary: The words of the token ids, in order.
+
+    Returns:
+        Pairs of a word and a share in [-1, 1], without the padding.
+    """
+    length = np.count_nonzero(tokens)
+    shares = values[:length] / (np.abs(values[:length]).max(initial=0) or 1)
+    words = [vocabulary[token] for token in tokens[:length]]
+    return list(zip(words, shares.tolist(), strict=True))
