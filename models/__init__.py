@@ -1,9 +1,10 @@
 """Keras model builders, on any Keras backend.
 
-Every builder returns an uncompiled functional `keras.Model` from raw pixels in
-[0, 255] to float32 logits. Scaling is inside the model, and the layer named
-`features` holds the vector that the logits are computed from. Saved `.keras` files
-reload without `custom_objects` once this package is imported.
+Every builder returns an uncompiled functional `keras.Model` to float32 logits:
+those in `BUILDERS` from raw pixels in [0, 255], with the scaling inside, those in
+`TEXT_BUILDERS` from int32 tokens, where 0 is padding. The layer named `features`
+holds the vector that the logits are computed from. Saved `.keras` files reload
+without `custom_objects` once this package is imported.
 """
 
 from collections.abc import Callable
@@ -12,10 +13,26 @@ from modelyard.models.activations import ACTIVATIONS, binary_step, get_activatio
 from modelyard.models.convnet import build_convnet
 from modelyard.models.efficientnet_lite import build_efficientnet_lite
 from modelyard.models.fast_cifar_net import build_fast_cifar_net, whiten_patches
+from modelyard.models.fast_lstm import FastLSTM
 from modelyard.models.lenet import build_lenet
+from modelyard.models.ngram_classifier import (
+    build_ngram_classifier,
+    set_naive_bayes_scales,
+    word_contributions,
+)
 from modelyard.models.perceptrons import build_mlp, build_perceptron
+from modelyard.models.recurrent_classifier import build_recurrent_classifier
+from modelyard.models.recurrent_language_model import (
+    build_language_model_classifier,
+    build_next_word_trainer,
+    build_recurrent_language_model,
+    copy_encoder_weights,
+    unfreezing_groups,
+)
 from modelyard.models.residual_cnn import build_residual_cnn
+from modelyard.models.text_cnn import build_text_cnn
 from modelyard.models.transfer_classifier import build_transfer_classifier
+from modelyard.models.transformer_classifier import build_transformer_classifier
 from modelyard.models.wide_resnet import build_wide_resnet
 
 BUILDERS: dict[str, Callable] = {
@@ -28,19 +45,39 @@ BUILDERS: dict[str, Callable] = {
     "fast_cifar_net": build_fast_cifar_net,
 }
 
+TEXT_BUILDERS: dict[str, Callable] = {
+    "ngram_classifier": build_ngram_classifier,
+    "text_cnn": build_text_cnn,
+    "recurrent_classifier": build_recurrent_classifier,
+    "transformer_classifier": build_transformer_classifier,
+}
+
 __all__ = [
     "ACTIVATIONS",
     "BUILDERS",
+    "TEXT_BUILDERS",
+    "FastLSTM",
     "binary_step",
     "build_convnet",
     "build_efficientnet_lite",
     "build_fast_cifar_net",
+    "build_language_model_classifier",
     "build_lenet",
     "build_mlp",
+    "build_next_word_trainer",
+    "build_ngram_classifier",
     "build_perceptron",
+    "build_recurrent_classifier",
+    "build_recurrent_language_model",
     "build_residual_cnn",
+    "build_text_cnn",
     "build_transfer_classifier",
+    "build_transformer_classifier",
     "build_wide_resnet",
+    "copy_encoder_weights",
     "get_activation",
+    "set_naive_bayes_scales",
+    "unfreezing_groups",
     "whiten_patches",
+    "word_contributions",
 ]

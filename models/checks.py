@@ -36,11 +36,26 @@ def check_task(
             f"`input_shape` must have a height and a width of at least {min_side}. "
             f"Received: input_shape={input_shape}"
         )
-    if not isinstance(num_classes, int) or num_classes < 2:
-        raise ValueError(
-            "`num_classes` must be an integer of at least 2. "
-            f"Received: num_classes={num_classes}"
-        )
+    _check_classes(num_classes)
+
+
+def check_text_task(vocabulary_size: int, num_classes: int) -> None:
+    """Raises ValueError unless these describe a classification of texts."""
+    # Padding and the unknown word.
+    check_integer("vocabulary_size", vocabulary_size, minimum=2)
+    _check_classes(num_classes)
+
+
+def check_integer(
+    argument: str, value: int, *, minimum: int, maximum: int | None = None
+) -> None:
+    """Raises ValueError unless `value` is an integer of that range."""
+    if type(value) is int and minimum <= value <= (maximum or value):
+        return
+    rule = f"from {minimum} to {maximum}" if maximum else f"of at least {minimum}"
+    raise ValueError(
+        f"`{argument}` must be an integer {rule}. Received: {argument}={value}"
+    )
 
 
 def check_sizes(argument: str, sizes: Sequence[int], *, length: int = 0) -> None:
@@ -56,11 +71,12 @@ def check_sizes(argument: str, sizes: Sequence[int], *, length: int = 0) -> None
         )
 
 
-def check_dropout(dropout: float) -> None:
+def check_dropout(dropout: float, argument: str = "dropout") -> None:
     """Raises ValueError unless `dropout` is in [0, 1)."""
     if not 0 <= dropout < 1:
         raise ValueError(
-            f"`dropout` must be at least 0 and below 1. Received: dropout={dropout}"
+            f"`{argument}` must be at least 0 and below 1. "
+            f"Received: {argument}={dropout}"
         )
 
 
@@ -77,12 +93,17 @@ def check_choice(argument: str, value: str, known: Iterable[str]) -> None:
     )
 
 
-def kernel_options(initializer: str, l2: float) -> dict:
-    """Checks both and returns the keyword arguments of a layer's kernel."""
-    check_choice("initializer", initializer, INITIALIZERS)
+def check_l2(l2: float) -> None:
+    """Raises ValueError unless `l2` is at least 0."""
     # `not >=` also refuses NaN.
     if not l2 >= 0:
         raise ValueError(f"`l2` must be at least 0. Received: l2={l2}")
+
+
+def kernel_options(initializer: str, l2: float) -> dict:
+    """Checks both and returns the keyword arguments of a layer's kernel."""
+    check_choice("initializer", initializer, INITIALIZERS)
+    check_l2(l2)
     return {
         "kernel_initializer": initializer,
         "kernel_regularizer": keras.regularizers.L2(l2) if l2 > 0 else None,
@@ -92,3 +113,12 @@ def kernel_options(initializer: str, l2: float) -> dict:
 def _is_positive(size: object) -> bool:
     """Whether `size` is an integer above zero."""
     return isinstance(size, int) and size > 0
+
+
+def _check_classes(num_classes: int) -> None:
+    """Raises ValueError unless there are two classes or more."""
+    if not isinstance(num_classes, int) or num_classes < 2:
+        raise ValueError(
+            "`num_classes` must be an integer of at least 2. "
+            f"Received: num_classes={num_classes}"
+        )

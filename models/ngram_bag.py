@@ -1,0 +1,203 @@
+"""A layer that adds up the weights of a text's words and word n-grams."""
+
+import keras
+from keras import layers, ops
+
+from modelyard.models.checks import check_choice
+
+# Odd multipliers of 32-bit hashes: products wrap around alike on all backends.
+_MULTIPLIERS = (-1640531535, -2048144789)
+_SHIFT = 15
+
+
+@keras.saving.register_keras_serializable(package="modelyard")
+class NgramBag(layers.Layer):
+    """Sums (or averages) one row of a table for each n-gram of a text.
+
+    A word has the row of its id. Longer n-grams are hashed into `buckets` rows
+    behind those of the words, so that some share a row. Padding (id 0) has no
+    n-gram. With `combine="sum"` a row is `scale * table`, where only `table` is
+    trained: `scale`, 1 until something sets it, says how fast each n-gram learns.
+
+    Input: int32 `(batch, words)`; output: float32 `(batch, units)`.
+
+    Args:
+        vocabulary_size: Number of token ids.
+        units: Numbers per row.
+        ngrams: Words in the longest n-gram, at least 1.
+        buckets: Rows that the n-grams of two and more words share.
+        unique: Whether an n-gram counts once a text, however often it is there.
+        combine: `"sum"`, with a trained bias, or `"mean"`, without.
+        dropout: Share of a text's n-grams dropped in training.
+        table_regularizer: Penalty on `table`.
+        seed: Seed of the dropout.
+
+    Reference:
+        [Wang and Manning, 2012](https://aclanthology.org/P12-2018),
+        [Joulin et al., 2016](https://arxiv.org/abs/1607.01759)
+    """
+
+    def __init__(
+        self,
+        vocabulary_size,
+        units,
+        *,
+        ngrams=2,
+        buckets=2**20,
+        unique=True,
+        combine="sum",
+        dropout=0.0,
+        table_regularizer=None,
+        seed=None,
+        **kwargs,
+    ):
+        # Sums of a thousand numbers need the precision.
+        super().__init__(**{**kwargs, "dtype": "float32"})
+        check_choice("combine", combine, ("sum", "mean"))
+        self.vocabulary_size = vocabulary_size
+        self.units = units
+        self.ngrams = ngrams
+        self.buckets = buckets
+        self.unique = unique
+        self.combine = combine
+        self.dropout = dropout
+        self.table_regularizer = keras.regularizers.get(table_regularizer)
+        self.seed = seed
+        if dropout > 0:
+            self.seed_generator = keras.random.SeedGenerator(seed)
+
+    @property
+    def num_rows(self) -> int:
+        """Rows of the table: one a word, then the buckets."""
+        return self.vocabulary_size + (self.buckets if self.ngrams > 1 else 0)
+
+    def build(self, input_shape):
+        """Creates the table."""
+        shape = (self.num_rows, self.units)
+        is_sum = self.combine == "sum"
+        self.table = self.add_weight(
+            name="table",
+            shape=shape,
+            initializer="zeros" if is_sum else "random_uniform",
+            regularizer=self.table_regularizer,
+        )
+        if is_sum:
+            self.bias = self.add_weight(
+                name="bias", shape=(self.units,), initializer="zeros"
+            )
+            self.scale = self.add_weight(
+                name="scale", shape=shape, initializer="ones", trainable=False
+            )
+
+    def call(self, tokens, *, training=False):
+        """Returns one vector a text."""
+        ids = _flatten(self.ngram_ids(tokens))
+        if self.unique:
+            ids = _without_repeats(ids)
+        present = ops.cast(ids > 0, "float32")
+        kept = present
+        if training and self.dropout > 0:
+            kept = keras.random.dropout(present, self.dropout, seed=self.seed_generator)
+        total = ops.sum(self._rows(ids) * kept[..., None], axis=1)
+        if self.combine == "sum":
+            return total + self.bias
+        return total / ops.maximum(ops.sum(present, axis=1, keepdims=True), 1)
+
+    def ngram_ids(self, tokens):
+        """Returns the row of every n-gram, int32 `(batch, words, ngrams)`.
+
+        Entry `[i, t, n]` is that of the `n + 1` words from word `t` on, 0 where the
+        text has no more so many.
+        """
+        following = hashed = tokens = ops.cast(tokens, "int32")
+        ids = [tokens]
+        for _ in range(1, self.ngrams):
+            following = ops.pad(following[:, 1:], [[0, 0], [0, 1]])
+            hashed = (hashed * _MULTIPLIERS[0] + following) * _MULTIPLIERS[1]
+            mixed = ops.bitwise_xor(hashed, ops.right_shift(hashed, _SHIFT))
+            row = self.vocabulary_size + ops.mod(mixed, self.buckets)
+            ids.append(ops.where(following > 0, row, ops.zeros_like(row)))
+        return ops.stack(ids, axis=-1)
+
+    def word_contributions(self, tokens):
+        """Returns what each word adds to the output, `(batch, words, units)`.
+
+        An n-gram's share is divided equally among its words, and, where repeats do
+        not count, among the places where it is. The sum over the words, with the
+        bias of `combine="sum"`, is the output.
+        """
+        ids = self.ngram_ids(tokens)
+        batch, words = ops.shape(ids)[:2]
+        flat = _flatten(ids)
+        share = ops.cast(flat > 0, "float32")
+        if self.unique:
+            share = share / _repeats(flat)
+        if self.combine == "mean":
+            total = ops.sum(share, axis=1, keepdims=True)
+            share = share / ops.maximum(total, 1)
+        rows = self._rows(flat) * share[..., None]
+        rows = ops.reshape(rows, (batch, words, self.ngrams, self.units))
+        parts = []
+        for n in range(self.ngrams):
+            part = rows[:, :, n] / (n + 1)
+            parts += [
+                ops.pad(part, [[0, 0], [later, 0], [0, 0]])[:, :words]
+                for later in range(n + 1)
+            ]
+        return sum(parts)
+
+    def compute_output_shape(self, input_shape):
+        """Returns the shape of the output."""
+        return (input_shape[0], self.units)
+
+    def get_config(self):
+        """Returns the arguments of the constructor."""
+        return {
+            **super().get_config(),
+            "vocabulary_size": self.vocabulary_size,
+            "units": self.units,
+            "ngrams": self.ngrams,
+            "buckets": self.buckets,
+            "unique": self.unique,
+            "combine": self.combine,
+            "dropout": self.dropout,
+            "table_regularizer": keras.regularizers.serialize(self.table_regularizer),
+            "seed": self.seed,
+        }
+
+    def _rows(self, ids):
+        """The rows with these numbers."""
+        rows = ops.take(self.table, ids, axis=0)
+        if self.combine == "sum":
+            rows = ops.take(self.scale, ids, axis=0) * rows
+        return rows
+
+
+def _flatten(ids):
+    """From (batch, words, ngrams) to (batch, words * ngrams)."""
+    return ops.reshape(ids, (ops.shape(ids)[0], -1))
+
+
+def _without_repeats(ids):
+    """Sorts each row, and sets all but the first of equal ids to 0."""
+    ids = ops.sort(ids, axis=-1)
+    first, later = ids[:, :1], ids[:, 1:]
+    later = ops.where(later == ids[:, :-1], ops.zeros_like(later), later)
+    return ops.concatenate([first, later], axis=1)
+
+
+def _repeats(ids):
+    """How often each id is in its row, float32, in the places of the ids."""
+    batch, size = ops.shape(ids)
+    order = ops.argsort(ids, axis=-1)
+    ordered = ops.take_along_axis(ids, order, axis=-1)
+    is_new = ops.cast(ordered[:, 1:] != ordered[:, :-1], "int32")
+    group = ops.pad(ops.cumsum(is_new, axis=1), [[0, 0], [1, 0]])
+    group = group + (ops.arange(batch, dtype="int32") * size)[:, None]
+    counts = ops.segment_sum(
+        ops.ones_like(ops.reshape(group, (-1,)), dtype="float32"),
+        ops.reshape(group, (-1,)),
+        num_segments=batch * size,
+    )
+    counts = ops.take(counts, group, axis=0)
+    return ops.take_along_axis(counts, ops.argsort(order, axis=-1), axis=-1)

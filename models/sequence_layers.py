@@ -1,0 +1,162 @@
+"""Layers for padded sequences: pooling, convolution and positions."""
+
+import math
+
+import keras
+from keras import layers, ops
+
+from modelyard.models.checks import check_choice
+
+POOLINGS = ("last", "max", "mean", "max_mean", "attention", "last_max_mean")
+_LOW = -1e9
+_POSITION_SCALE = 0.05
+
+
+@keras.saving.register_keras_serializable(package="modelyard")
+class SequencePooling(layers.Layer):
+    """Turns the vectors of a sequence into one, and leaves padding out.
+
+    `"last"`, `"max"` and `"mean"` are what they say; several names joined by `_`
+    are concatenated. `"attention"` is a mean with a trained weight for each vector,
+    which starts as the plain mean. A sequence of padding only gives zeros.
+
+    Input: `(batch, time, dim)`, with a mask that is false at the end only; output:
+    `(batch, dim)`, times the number of poolings.
+
+    Args:
+        mode: `"last"`, `"max"`, `"mean"`, `"max_mean"`, `"attention"` or
+            `"last_max_mean"`.
+
+    Reference:
+        [Howard and Ruder, 2018](https://arxiv.org/abs/1801.06146) (concatenated),
+        [Bahdanau et al., 2015](https://arxiv.org/abs/1409.0473) (attention)
+    """
+
+    def __init__(self, mode, **kwargs):
+        super().__init__(**kwargs)
+        check_choice("pooling", mode, POOLINGS)
+        self.mode = mode
+        self.supports_masking = True
+
+    def build(self, input_shape):
+        """Creates the vector that attention compares with."""
+        if self.mode == "attention":
+            self.query = self.add_weight(
+                name="query", shape=(input_shape[-1], 1), initializer="zeros"
+            )
+
+    def call(self, inputs, mask=None):
+        """Pools over time."""
+        # Sums of bfloat16 would lose what single words add.
+        x = ops.cast(inputs, "float32")
+        if mask is None:
+            mask = ops.ones_like(x[..., 0], dtype="bool")
+        present = ops.cast(mask, "float32")[..., None]
+        poolings = [_POOLINGS[name] for name in self.mode.split("_")]
+        query = ops.cast(self.query, "float32") if self.mode == "attention" else None
+        pooled = [pool(x, present, query) for pool in poolings]
+        return ops.cast(ops.concatenate(pooled, axis=-1), self.compute_dtype)
+
+    def compute_mask(self, inputs, mask=None):
+        """The output has no time."""
+        return
+
+    def compute_output_shape(self, input_shape):
+        """Returns the shape of the output."""
+        return (input_shape[0], input_shape[-1] * len(self.mode.split("_")))
+
+    def get_config(self):
+        """Returns the arguments of the constructor."""
+        return {**super().get_config(), "mode": self.mode}
+
+
+@keras.saving.register_keras_serializable(package="modelyard")
+class MaskedConv1D(layers.Conv1D):
+    """A `keras.layers.Conv1D` that sees zeros where its input is masked.
+
+    With `padding="same"` padding then looks like the end of the sequence.
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.supports_masking = True
+
+    def call(self, inputs, mask=None):
+        """Convolves over time."""
+        if mask is not None:
+            inputs = inputs * ops.cast(mask, inputs.dtype)[..., None]
+        return super().call(inputs)
+
+
+@keras.saving.register_keras_serializable(package="modelyard")
+class SinusoidalPositions(layers.Layer):
+    """Adds sines and cosines of the positions, for sequences of any length.
+
+    They are multiplied by a trained number, since word vectors start small.
+
+    Input and output: `(batch, time, dim)`; `dim` is even.
+
+    Reference:
+        [Vaswani et al., 2017](https://arxiv.org/abs/1706.03762)
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def build(self, input_shape):
+        """Creates the number that the waves are multiplied by."""
+        self.scale = self.add_weight(
+            name="scale",
+            shape=(),
+            initializer=keras.initializers.Constant(_POSITION_SCALE),
+        )
+
+    def call(self, inputs):
+        """Adds the positions."""
+        time, dim = ops.shape(inputs)[1], inputs.shape[-1]
+        rates = ops.exp(
+            ops.arange(0, dim, 2, dtype="float32") * (-math.log(10_000) / dim)
+        )
+        angles = ops.arange(time, dtype="float32")[:, None] * rates
+        waves = ops.concatenate([ops.sin(angles), ops.cos(angles)], axis=-1)
+        return inputs + self.scale * ops.cast(waves, inputs.dtype)
+
+    def compute_output_shape(self, input_shape):
+        """Returns the shape of the output."""
+        return input_shape
+
+
+def _pool_last(x, present, _query):
+    """The vector before the padding."""
+    batch, time, dim = ops.shape(x)
+    last = ops.cast(ops.sum(present[..., 0], axis=1), "int32") - 1
+    rows = ops.arange(batch, dtype="int32") * time + ops.maximum(last, 0)
+    return ops.take(ops.reshape(x * present, (batch * time, dim)), rows, axis=0)
+
+
+def _pool_max(x, present, _query):
+    """The greatest number of each dimension."""
+    greatest = ops.max(ops.where(present > 0, x, _LOW), axis=1)
+    return greatest * ops.max(present, axis=1)
+
+
+def _pool_mean(x, present, _query):
+    """The mean over what is not padding."""
+    return ops.sum(x * present, axis=1) / ops.maximum(ops.sum(present, axis=1), 1)
+
+
+def _pool_attention(x, present, query):
+    """The mean weighted by a softmax of products with the query."""
+    scores = ops.where(present > 0, ops.matmul(x, query), _LOW)
+    weights = ops.exp(scores - ops.max(scores, axis=1, keepdims=True)) * present
+    total = ops.maximum(ops.sum(weights, axis=1), keras.config.epsilon())
+    return ops.sum(x * weights, axis=1) / total
+
+
+_POOLINGS = {
+    "last": _pool_last,
+    "max": _pool_max,
+    "mean": _pool_mean,
+    "attention": _pool_attention,
+}
