@@ -35,4 +35,9 @@ PIPELINES = (
         "Makes a pretrained backbone a classifier of your pictures, from few labels.",
         "modelyard.pipelines.transfer_images",
     ),
+    Pipeline(
+        "classify-text",
+        "Trains a text classifier and exports it with signatures that take strings.",
+        "modelyard.pipelines.classify_text",
+    ),
 )

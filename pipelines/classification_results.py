@@ -3,6 +3,7 @@
 import dataclasses
 import shlex
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ import pandas as pd
 
 from modelyard.data.image_pipeline import steps_per_epoch
 from modelyard.data.loading import ImageSplits
+from modelyard.data.text_loading import TextSplits
 from modelyard.pipelines.references import find_references
+from modelyard.pipelines.summaries import predict_command, split_sizes
 from modelyard.training import run_folder as runs
 from modelyard.training.checkpoint import Progress
 from modelyard.training.evaluation import Views, predict_scores
@@ -20,25 +23,24 @@ from modelyard.training.files import storage_errors, write_atomically, write_tex
 from modelyard.training.metrics import classification_metrics
 from modelyard.training.model_card import model_card_text
 from modelyard.training.report import DatasetFacts, Report, write_report
+from modelyard.training.report_sections import Section
 
 _GOLDEN_EXAMPLES = 8
 
 
-def describe_splits(splits: ImageSplits) -> str:
-    """Returns the sizes of the splits and what their checks found, as text."""
-    height, width, channels = splits.image_shape
-    sizes = ", ".join(f"{name} {n:,}" for name, n in _split_sizes(splits).items())
-    found = "; ".join(
-        f"{name.replace('_', ' ')} {value}" for name, value in splits.findings.items()
-    )
-    return (
-        f"{splits.spec} ({splits.card.title}): {sizes}; {splits.num_classes} classes, "
-        f"{height}x{width}x{channels}\nchecked: {found}"
-    )
-
-
 def save_classifier(folder: Path, model: keras.Model, splits: ImageSplits) -> None:
     """Writes `model.keras`, and a few test images to export it with."""
+    save_model(folder, model)
+    images = splits.test.images[:_GOLDEN_EXAMPLES]
+    names = np.array(splits.class_names)
+    write_atomically(
+        folder / "examples.npz",
+        lambda file: np.savez(file, images=images, class_names=names),
+    )
+
+
+def save_model(folder: Path, model: keras.Model) -> None:
+    """Writes `model.keras`, whole or not at all."""
     path = folder / "model.keras"
     partial = folder / ".partial.keras"
     with storage_errors(path):
@@ -47,12 +49,6 @@ def save_classifier(folder: Path, model: keras.Model, splits: ImageSplits) -> No
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
-    images = splits.test.images[:_GOLDEN_EXAMPLES]
-    names = np.array(splits.class_names)
-    write_atomically(
-        folder / "examples.npz",
-        lambda file: np.savez(file, images=images, class_names=names),
-    )
 
 
 def measure(
@@ -90,34 +86,46 @@ def measure(
         metrics["test_tta"] = classification_metrics(augmented, splits.test.labels)
     validation = predict_scores(model, splits.validation.images)
     metrics["validation"] = classification_metrics(validation, splits.validation.labels)
-    steps = steps_per_epoch(len(splits.train), batch_size)
-    seen = steps * batch_size * progress.epoch
+    seen = steps_per_epoch(len(splits.train), batch_size) * batch_size
     metrics["timing"] = {
         **timing,
-        "train_seconds": progress.train_seconds,
-        "epochs": progress.epoch,
-        "examples_per_second": seen / progress.train_seconds,
-        "input_wait_share": progress.input_wait_seconds / progress.train_seconds,
+        **training_timing(progress, seen),
         "evaluate_seconds": evaluate_seconds,
     }
     return scores, metrics
 
 
+def training_timing(progress: Progress, examples_per_epoch: int) -> dict[str, Any]:
+    """Returns what `metrics.json` says of the speed of the training."""
+    seconds = progress.train_seconds
+    return {
+        "train_seconds": seconds,
+        "epochs": progress.epoch,
+        "examples_per_second": examples_per_epoch * progress.epoch / seconds,
+        "input_wait_share": progress.input_wait_seconds / seconds,
+    }
+
+
 def make_report(
     folder: Path,
-    splits: ImageSplits,
+    splits: ImageSplits | TextSplits,
     scores: np.ndarray,
     metrics: dict[str, Any],
     progress: Progress,
+    *,
+    images: np.ndarray | None = None,
+    sections: Sequence[Section] = (),
 ) -> Report:
     """Gathers what the page of a run shows.
 
     Args:
         folder: The run's folder, with `config.json` and `environment.json`.
         splits: The examples.
-        scores: Probabilities of the test images, float32 `(n, num_classes)`.
-        metrics: What `measure` gave.
+        scores: Probabilities of the test examples, float32 `(n, num_classes)`.
+        metrics: The content of `metrics.json`.
         progress: History of the training.
+        images: The test images, uint8 `(n, height, width, channels)`, if it is them.
+        sections: Parts of the page that this kind of run has besides.
     """
     config = runs.read_run_json(folder, "config.json")
     card = splits.card
@@ -133,7 +141,7 @@ def make_report(
         history=pd.DataFrame(progress.history),
         metrics=metrics,
         class_names=splits.class_names,
-        images=splits.test.images,
+        images=images,
         labels=splits.test.labels,
         scores=scores,
         dataset=DatasetFacts(
@@ -141,10 +149,11 @@ def make_report(
             licence=card.licence,
             citation=card.citation,
             url=card.url,
-            split_sizes=_split_sizes(splits),
+            split_sizes=split_sizes(splits),
         ),
         findings=splits.findings,
         references=find_references(card.name, model),
+        sections=sections,
     )
 
 
@@ -218,71 +227,26 @@ def write_model_card(
     write_text(folder / "MODEL_CARD.md", card)
 
 
-def finish_report(folder: Path, report: Report, exported: Path | None) -> None:
-    """Writes `report.html`, with the commands that use the export."""
+def finish_report(
+    folder: Path, report: Report, exported: Path | None, *, inputs: str = "IMAGE..."
+) -> None:
+    """Writes `report.html`, with the commands that use the export.
+
+    Args:
+        folder: The run's folder.
+        report: What to show.
+        exported: The export, if there is one.
+        inputs: What `modelyard predict` takes, as in its help.
+    """
     if exported is not None:
         base = exported.resolve().parent
         report = dataclasses.replace(
             report,
             export_path=str(exported),
-            predict_command=f"modelyard predict {shlex.quote(str(exported))} IMAGE...",
+            predict_command=predict_command(exported, inputs),
             serve_command=(
                 f"tensorflow_model_server --rest_api_port=8501 "
                 f"--model_name={base.name} --model_base_path={shlex.quote(str(base))}"
             ),
         )
     write_report(folder / "report.html", report)
-
-
-def summarise(folder: Path, metrics: dict[str, Any], exported: Path | None) -> str:
-    """Returns the last words of a run: figures, files and what to do next."""
-    timing = metrics["timing"]
-    lines = [
-        describe_accuracy(metrics["test"]),
-        *describe_augmented(metrics),
-        (
-            f"Trained {timing['epochs']} epochs in {timing['train_seconds']:.1f} s: "
-            f"{timing['examples_per_second']:,.0f} examples/s, "
-            f"{timing['input_wait_share']:.1%} of the time waiting for input"
-        ),
-        *describe_outputs(folder, exported),
-    ]
-    return "\n".join(lines)
-
-
-def describe_accuracy(test: dict[str, Any]) -> str:
-    """Returns a line on the test metrics."""
-    low, high = test["accuracy_interval"]
-    return (
-        f"Test accuracy {test['accuracy']:.2%} (95% interval {low:.2%} to {high:.2%}; "
-        f"{test['num_errors']} of {test['num_examples']:,} wrong), "
-        f"log loss {test['log_loss']:.4f}"
-    )
-
-
-def describe_augmented(metrics: dict[str, Any]) -> list[str]:
-    """Returns a line on test-time augmentation, if there was any."""
-    if "test_tta" not in metrics:
-        return []
-    accuracy = metrics["test_tta"]["accuracy"]
-    return [f"  with test-time augmentation {accuracy:.2%}"]
-
-
-def describe_outputs(folder: Path, exported: Path | None) -> list[str]:
-    """Returns lines on what a run has left, and what to do next."""
-    lines = [f"Report: {folder / 'report.html'}"]
-    if exported is not None:
-        lines += [
-            f"Export: {exported}",
-            f"Predict: modelyard predict {shlex.quote(str(exported))} IMAGE...",
-        ]
-    return lines
-
-
-def _split_sizes(splits: ImageSplits) -> dict[str, int]:
-    """Examples by split."""
-    return {
-        "train": len(splits.train),
-        "validation": len(splits.validation),
-        "test": len(splits.test),
-    }

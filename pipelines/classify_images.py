@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from rich.console import Console
 
-from modelyard.pipelines import image_runs
+from modelyard.pipelines import image_runs, run_steps
 from modelyard.pipelines.image_recipes import RECIPES
 from modelyard.pipelines.names import require_known
 
@@ -147,7 +147,7 @@ class Config:
             ("early_stopping", self.early_stopping >= 0, "at least 0"),
         )
         require_known("model", self.model, MODELS)
-        image_runs.check_settings(self, rules)
+        run_steps.check_settings(self, rules)
 
 
 def run(
@@ -168,29 +168,30 @@ def run(
     """
     from modelyard.pipelines import classification_results as results
     from modelyard.pipelines import image_training as setup
+    from modelyard.pipelines import summaries
     from modelyard.training import run_folder as runs
     from modelyard.training.files import write_json
     from modelyard.training.fit import fit_resumably
 
     console = console or Console()
     began = time.perf_counter()
-    config = image_runs.with_absolute_paths(config)
+    config = run_steps.with_absolute_paths(config)
     options = setup.model_options(config)
     splits = image_runs.load_splits(config)
     image_runs.augmentation_of(config).check_fits(splits.image_shape)
     timing = {"load_seconds": time.perf_counter() - began}
-    console.print(results.describe_splits(splits), highlight=False)
+    console.print(summaries.describe_splits(splits), highlight=False)
     began = time.perf_counter()
     model, steps = setup.compile_model(config, splits, options)
     timing["build_seconds"] = time.perf_counter() - began
-    image_runs.require_room(config, model)
+    run_steps.require_room(config, model)
     folder = resume or runs.new_run_folder(
         Path(config.runs_dir), NAME, config.dataset, config.model
     )
     runs.write_config(folder, NAME, config)
     write_json(folder / "environment.json", runs.describe_environment(model))
     console.print(f"Run: {folder}", highlight=False)
-    with image_runs.way_to_resume(NAME, folder, console):
+    with run_steps.way_to_resume(NAME, folder, console):
         progress = fit_resumably(
             model,
             lambda finished: setup.training_dataset(config, splits, finished),
@@ -212,16 +213,18 @@ def run(
             timing=timing,
         )
         write_json(folder / "metrics.json", metrics)
-        report = results.make_report(folder, splits, scores, metrics, progress)
+        report = results.make_report(
+            folder, splits, scores, metrics, progress, images=splits.test.images
+        )
         results.write_model_card(
             folder, report, _export_name(config), splits.image_shape
         )
         results.finish_report(folder, report, None)  # Kept if the export is refused.
         exported = None
         if config.export:
-            exported = image_runs.published(folder) or export(folder)
+            exported = run_steps.published(folder) or export(folder)
         results.finish_report(folder, report, exported)
-    console.print(results.summarise(folder, metrics, exported), highlight=False)
+    console.print(summaries.summarise(folder, metrics, exported), highlight=False)
     return folder
 
 
@@ -253,7 +256,7 @@ def export(folder: Path) -> Path:
 
 def _export_name(config: Config) -> str:
     """Name of the export, below the root of the SavedModels."""
-    return image_runs.export_name(config, config.model)
+    return run_steps.export_name(config, config.model)
 
 
 if __name__ == "__main__":

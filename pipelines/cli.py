@@ -104,6 +104,9 @@ def list_() -> int:
     OUT.print(table)
     OUT.print(f"\nPrepared TFDS data sets are looked for in {tfds_data_dir()}")
     OUT.print("Your own pictures: folder:PATH, one sub-folder a class.")
+    OUT.print(
+        "Your own texts: csv:PATH?text=COLUMN&label=COLUMN (also .jsonl, .parquet)."
+    )
     return 0
 
 
@@ -111,13 +114,19 @@ def data(name: tyro.conf.Positional[str], output: Path | None = None) -> int:
     """Look at a data set before training on it.
 
     Args:
-        name: Data set, as `mnist`, `digits?fold=1` or `folder:PATH?size=64`.
-        output: PNG file for the contact sheet; `<name>.png` here if not given.
+        name: Data set, as `mnist`, `digits?fold=1`, `folder:PATH?size=64`,
+            `imdb_reviews` or `csv:PATH?text=COLUMN&label=COLUMN`.
+        output: PNG file for the contact sheet of pictures; `<name>.png` here if not
+            given.
     """
+    from modelyard.data.catalogue import parse_spec
+
+    if parse_spec(name).content == "texts":
+        return _show_texts(name, output)
     _import_tensorflow()
     from modelyard.data.contact_sheet import describe_splits, save_contact_sheet
     from modelyard.data.loading import load_images
-    from modelyard.pipelines.classification_results import describe_splits as summary
+    from modelyard.pipelines.summaries import describe_splits as summary
     from modelyard.training.run_folder import slug
 
     splits = load_images(name)
@@ -128,8 +137,7 @@ def data(name: tyro.conf.Positional[str], output: Path | None = None) -> int:
             f"Received: output={output}"
         )
     OUT.print(summary(splits))
-    OUT.print(f"licence: {splits.card.licence}; {splits.card.permitted_use}")
-    OUT.print(f"cite: {splits.card.citation}\n")
+    _print_terms(splits.card)
     OUT.print(describe_splits(splits).to_string())
     save_contact_sheet(splits, output)
     OUT.print(f"\nContact sheet: {output}")
@@ -187,25 +195,39 @@ def check(export: _Path, *, as_json: _Json = False) -> int:
 
 def predict(
     export: _Path,
-    inputs: tyro.conf.Positional[tuple[Path, ...]],
+    inputs: tyro.conf.Positional[tuple[str, ...]] = (),
     *,
+    file: Path | None = None,
     as_json: _Json = False,
 ) -> int:
-    """Classify image files with an export.
+    """Classify image files or texts with an export.
 
     Args:
         export: Directory of a version, or the one above it.
-        inputs: Image files.
+        inputs: Image files, or texts for an export that takes texts.
+        file: File of texts, one a line; - is the standard input.
         as_json: Print JSON.
     """
     from modelyard.serving.predict import load_predictor
 
-    if not inputs:
-        raise ValueError("`inputs` must name at least one file. Received: none")
+    lines = [] if file is None else _read_lines(file)
+    if not inputs and not lines:
+        raise ValueError(
+            "`inputs` must be at least one image file or text; texts may also come "
+            "from `--file`. Received: none"
+        )
     with _without_chatter():
         predictor = load_predictor(export)
     with predictor:
-        predictions = predictor.predict_files(inputs)
+        if predictor.takes_texts:
+            predictions = predictor.predict_texts([*inputs, *lines])
+        elif file is not None:
+            raise ValueError(
+                "`--file` is for exports that take texts; name image files one after "
+                f"the other. Received: --file {file}"
+            )
+        else:
+            predictions = predictor.predict_files([Path(path) for path in inputs])
     if as_json:
         _print_json([dataclasses.asdict(p) for p in predictions])
     for p in predictions:
@@ -258,6 +280,34 @@ def _print_overview() -> None:
         OUT.print(f"  {name:10} {(function.__doc__ or '').splitlines()[0]}")
     OUT.print("\nAll options of a command: modelyard COMMAND --help")
     OUT.print("First try: modelyard run classify-images --dataset digits")
+
+
+def _show_texts(name: str, output: Path | None) -> int:
+    """The sizes of a data set of texts, and some of them."""
+    if output is not None:
+        raise ValueError(
+            "`output` is for contact sheets of pictures; texts are shown here. "
+            f"Received: output={output}"
+        )
+    from modelyard.data.text_loading import load_texts
+    from modelyard.data.text_sheet import describe_texts
+
+    splits = load_texts(name)
+    OUT.print(describe_texts(splits), markup=False)
+    _print_terms(splits.card)
+    return 0
+
+
+def _print_terms(card: Any) -> None:
+    """What may be done with a data set, and whom to cite."""
+    OUT.print(f"licence: {card.licence}; {card.permitted_use}", markup=False)
+    OUT.print(f"cite: {card.citation}\n", markup=False)
+
+
+def _read_lines(path: Path) -> list[bytes]:
+    """The texts of a file, one a line; what is blank is no text."""
+    content = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+    return [line for line in content.splitlines() if line.strip()]
 
 
 def _import_tensorflow() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -16,8 +15,8 @@ from modelyard.data.image_pipeline import (
 from modelyard.data.loading import ImageSplits
 from modelyard.models import BUILDERS, whiten_patches
 from modelyard.pipelines import image_runs
-from modelyard.training.optimizers import SmoothedCrossentropy, make_optimizer
-from modelyard.training.precision import dtype_policy, resolve_precision, resolve_xla
+from modelyard.pipelines.run_steps import builder_options, compile_classifier
+from modelyard.training.precision import dtype_policy, resolve_precision
 
 if TYPE_CHECKING:
     from modelyard.pipelines.classify_images import Config
@@ -26,16 +25,7 @@ if TYPE_CHECKING:
 def model_options(config: Config) -> dict[str, Any]:
     """Arguments for the builder, from the fields that were given."""
     names = ("activation", "initializer", "dropout", "l2", "widths", "stem")
-    given = {n: getattr(config, n) for n in names if getattr(config, n) is not None}
-    accepted = inspect.signature(BUILDERS[config.model]).parameters
-    for name, value in given.items():
-        if name not in accepted:
-            raise ValueError(
-                f"`{name}` is not an option of the model {config.model}, which "
-                f"takes {', '.join(n for n in names if n in accepted)}. "
-                f"Received: {name}={value!r}"
-            )
-    return given
+    return builder_options(config, BUILDERS[config.model], names)
 
 
 def batch_size(config: Config, splits: ImageSplits) -> int:
@@ -61,37 +51,6 @@ def compile_model(
             model, config, steps * config.epochs, nesterov=config.nesterov
         )
     return model, steps
-
-
-def compile_classifier(
-    model: keras.Model, config: Any, total_steps: int, **options: Any
-) -> None:
-    """Compiles a model from pixels to logits as the settings of a run say.
-
-    Args:
-        model: The classifier.
-        config: Settings of a pipeline of images.
-        total_steps: Updates of the whole training.
-        **options: Further arguments of `make_optimizer`.
-    """
-    optimizer = make_optimizer(
-        config.optimizer,
-        learning_rate=config.learning_rate,
-        schedule=config.schedule,
-        total_steps=total_steps,
-        warmup_share=config.warmup_share,
-        weight_decay=config.weight_decay,
-        momentum=config.momentum,
-        clip_norm=config.clip_norm,
-        ema=config.ema,
-        **options,
-    )
-    model.compile(
-        optimizer,
-        SmoothedCrossentropy(config.label_smoothing),
-        metrics=[keras.metrics.SparseCategoricalAccuracy("accuracy")],
-        jit_compile=resolve_xla(config.xla),
-    )
 
 
 def training_dataset(

@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from rich.console import Console
 
-from modelyard.pipelines import image_runs
+from modelyard.pipelines import image_runs, run_steps
 from modelyard.pipelines.names import require_known
 from modelyard.pipelines.transfer_recipes import RECIPES
 
@@ -155,7 +155,7 @@ class Config:
             ),
         )
         require_known("backbone", self.backbone, MODELS)
-        image_runs.check_settings(self, rules)
+        run_steps.check_settings(self, rules)
 
 
 def run(
@@ -176,7 +176,7 @@ def run(
         GateError: If the export does not predict like the trained model.
     """
     from modelyard.pipelines import classification_results as results
-    from modelyard.pipelines import transfer_results
+    from modelyard.pipelines import summaries, transfer_results
     from modelyard.pipelines import transfer_training as setup
     from modelyard.pipelines.frozen_phase import FeatureCache, fit_frozen, set_head
     from modelyard.pipelines.learning_curve import (
@@ -189,25 +189,25 @@ def run(
 
     console = console or Console()
     began = time.perf_counter()
-    config = image_runs.with_absolute_paths(config)
+    config = run_steps.with_absolute_paths(config)
     setup.check_plan(config)
     splits = setup.load_splits(config)
     image_runs.augmentation_of(config).check_fits(splits.image_shape)
     check_label_counts(config, splits)
     timing = {"load_seconds": time.perf_counter() - began}
-    console.print(results.describe_splits(splits), highlight=False)
+    console.print(summaries.describe_splits(splits), highlight=False)
     began = time.perf_counter()
     frozen = setup.build_frozen(config, splits)
     timing["build_seconds"] = time.perf_counter() - began
     features = setup.feature_bytes(config, splits, frozen)
-    image_runs.require_room(config, frozen, more=features)
+    run_steps.require_room(config, frozen, more=features)
     folder = resume or runs.new_run_folder(
         Path(config.runs_dir), NAME, config.dataset, config.backbone
     )
     runs.write_config(folder, NAME, config)
     write_json(folder / "environment.json", runs.describe_environment(frozen))
     console.print(f"Run: {folder}", highlight=False)
-    with image_runs.way_to_resume(NAME, folder, console):
+    with run_steps.way_to_resume(NAME, folder, console):
         cache = FeatureCache(frozen, folder / "features", console)
         first = fit_frozen(splits, cache, folder, flip=config.flip)
         set_head(frozen, first.head)
@@ -226,7 +226,7 @@ def run(
         results.finish_report(folder, report, None)  # Kept if the export is refused.
         exported = None
         if config.export:
-            exported = image_runs.published(folder) or export(folder)
+            exported = run_steps.published(folder) or export(folder)
         results.finish_report(folder, report, exported)
     shutil.rmtree(folder / "features", ignore_errors=True)  # Large, and used up.
     console.print(
@@ -266,7 +266,7 @@ def export(folder: Path) -> Path:
 
 def _export_name(config: Config) -> str:
     """Name of the export, below the root of the SavedModels."""
-    return image_runs.export_name(config, config.backbone)
+    return run_steps.export_name(config, config.backbone)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -32,15 +31,19 @@ def make_report(folder: Path, splits: ImageSplits, outcome: Outcome) -> Report:
         for name, values in outcome.metrics.items()
         if isinstance(values, dict) and not name.endswith(f"_{kept}")
     }
-    report = results.make_report(
-        folder, splits, outcome.scores, shown, outcome.progress
+    return results.make_report(
+        folder,
+        splits,
+        outcome.scores,
+        shown,
+        outcome.progress,
+        images=splits.test.images,
+        sections=[
+            _phases_section(outcome.metrics),
+            *_learning_curve_sections(outcome.metrics),
+            _explanations_section(splits, outcome),
+        ],
     )
-    sections = [
-        _phases_section(outcome.metrics),
-        *_learning_curve_sections(outcome.metrics),
-        _explanations_section(splits, outcome),
-    ]
-    return dataclasses.replace(report, sections=sections)
 
 
 def _phases_section(metrics: dict[str, Any]) -> Section:

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from modelyard.data.loading import ImageSplits
-from modelyard.pipelines import classification_results as results
+from modelyard.pipelines import summaries
 from modelyard.pipelines.frozen_phase import PREDICT_BATCH, FeatureCache, FrozenPhase
 from modelyard.pipelines.transfer_training import plan_epochs
 from modelyard.training.checkpoint import Progress
@@ -123,7 +123,7 @@ def summarise(folder: Path, outcome: Outcome, exported: Path | None) -> str:
     timing = metrics["timing"]
     kept = metrics["kept"].replace("_", "-")
     lines = [
-        f"{results.describe_accuracy(metrics['test'])}; kept: {kept}",
+        f"{summaries.describe_accuracy(metrics['test'])}; kept: {kept}",
         (
             f"  frozen backbone {metrics['test_frozen']['accuracy']:.2%} after "
             f"{timing['frozen_seconds']:.1f} s"
@@ -134,8 +134,8 @@ def summarise(folder: Path, outcome: Outcome, exported: Path | None) -> str:
             f"  fine-tuned {metrics['test_fine_tuned']['accuracy']:.2%} after "
             f"{timing['fine_tune_seconds']:.1f} s more"
         )
-    lines += results.describe_augmented(metrics)
-    return "\n".join([*lines, *results.describe_outputs(folder, exported)])
+    lines += summaries.describe_augmented(metrics)
+    return "\n".join([*lines, *summaries.describe_outputs(folder, exported)])
 
 
 def _merit(measured: dict[str, Any]) -> tuple[float, float]:

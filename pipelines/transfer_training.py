@@ -27,7 +27,7 @@ from modelyard.models.transfer_classifier import (
 )
 from modelyard.pipelines import image_runs
 from modelyard.pipelines.frozen_phase import PREDICT_BATCH
-from modelyard.pipelines.image_training import compile_classifier
+from modelyard.pipelines.run_steps import compile_classifier
 from modelyard.training.checkpoint import Progress
 from modelyard.training.fit import fit_resumably
 from modelyard.training.precision import dtype_policy, resolve_precision
