@@ -156,7 +156,7 @@ def test_scaled_model_learns_fast_and_keeps_its_scales():
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
     before = model.get_layer("features").scale.numpy()
-    model.fit(tokens, labels, epochs=5, verbose=0)
+    model.fit(tokens, labels, epochs=15, verbose=0)
     predicted = model.predict(tokens, verbose=0).argmax(-1)
     assert np.mean(predicted == labels) > 0.9
     np.testing.assert_array_equal(model.get_layer("features").scale.numpy(), before)
