@@ -16,7 +16,7 @@ from modelyard.data.augmentation import (
     Augmentation,
     augment_images,
 )
-from modelyard.data.dataset_options import plain_options
+from modelyard.data.dataset_options import check_stream, plain_options
 
 _WORKERS = os.cpu_count() or 1
 _PREFETCHED = 4  # Batches.
@@ -82,13 +82,7 @@ def make_training_dataset(
     """
     _check_arrays(images, labels)
     steps = steps_per_epoch(len(images), batch_size)
-    if not 0 <= first_epoch < epochs:
-        raise ValueError(
-            "`first_epoch` must be in [0, epochs). "
-            f"Received: first_epoch={first_epoch}, epochs={epochs}"
-        )
-    if not 0 <= seed < 2**31:
-        raise ValueError(f"`seed` must be in [0, 2**31). Received: seed={seed}")
+    check_stream(seed, epochs, first_epoch)
     augmentation.check_fits(images.shape[1:])
 
     batch_size = min(batch_size, len(images))

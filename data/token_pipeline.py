@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from modelyard.data.dataset_options import plain_options
+from modelyard.data.dataset_options import check_stream, plain_options
 from modelyard.data.token_lists import PADDING, TokenLists
 
 _WORKERS = os.cpu_count() or 1
@@ -81,13 +81,7 @@ def make_token_training_dataset(
         ValueError: If the arrays disagree or an argument is out of range.
     """
     batches = _cut_batches(tokens, batch_tokens, max_batch)
-    if not 0 <= first_epoch < epochs:
-        raise ValueError(
-            "`first_epoch` must be in [0, epochs). "
-            f"Received: first_epoch={first_epoch}, epochs={epochs}"
-        )
-    if not 0 <= seed < 2**31:
-        raise ValueError(f"`seed` must be in [0, 2**31). Received: seed={seed}")
+    check_stream(seed, epochs, first_epoch)
     make_batch = _batch_maker(tokens, labels)
     bucket = np.searchsorted(_bucket_columns(tokens.lengths), tokens.lengths)
     with tf.device("CPU"):

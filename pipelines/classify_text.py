@@ -135,8 +135,9 @@ class Config:
             ("early_stopping", self.early_stopping >= 0, "at least 0"),
             (
                 "naive_bayes",
-                not self.naive_bayes or self.model == "ngram",
-                "left out unless the model is ngram",
+                not self.naive_bayes
+                or (self.model == "ngram" and self.embedding_dim is None),
+                "left out unless the model is ngram, without embedding_dim",
             ),
         )
         require_known("model", self.model, MODELS)

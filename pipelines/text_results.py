@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
+from scipy.special import softmax
 
 from modelyard.data.text_loading import TextSplits
 from modelyard.data.token_pipeline import (
@@ -28,7 +29,7 @@ from modelyard.pipelines import summaries
 from modelyard.pipelines.run_steps import DOCUMENTS, publish_run
 from modelyard.pipelines.text_training import Tokens, batch_limits, encode
 from modelyard.training.checkpoint import Progress
-from modelyard.training.files import write_json, write_text
+from modelyard.training.files import storage_errors, write_json, write_text
 from modelyard.training.metrics import classification_metrics, roc_auc
 from modelyard.training.model_card import model_card_text
 from modelyard.training.report import Report
@@ -79,7 +80,8 @@ def save_classifier(
     folder: Path, model: keras.Model, splits: TextSplits, tokens: Tokens
 ) -> None:
     """Writes `model.keras`, its vocabulary, and a few test texts to export it with."""
-    save_vocabulary(tokens.vocabulary, folder / _VOCABULARY_FILE)
+    with storage_errors(folder / _VOCABULARY_FILE):
+        save_vocabulary(tokens.vocabulary, folder / _VOCABULARY_FILE)
     texts = [text[:_GOLDEN_CHARACTERS] for text in splits.test.texts[:_GOLDEN_EXAMPLES]]
     write_json(
         folder / _EXAMPLES_FILE,
@@ -228,7 +230,7 @@ def summarise(folder: Path, metrics: dict[str, Any], exported: Path | None) -> s
 def evaluate_run(folder: Path, config: Config, splits: TextSplits) -> dict[str, Any]:
     """Measures the model of a finished run on the test split once more."""
     vocabulary = load_vocabulary(folder / _VOCABULARY_FILE)
-    tokens = encode(config, vocabulary, splits.test.texts)
+    tokens = encode(config, make_tokenizer(vocabulary), splits.test.texts)
     model = keras.models.load_model(folder / "model.keras")
     return _metrics(predict_scores(config, model, tokens), splits.test.labels)
 
@@ -267,8 +269,7 @@ def predict_scores(
         tokens, np.zeros(len(tokens), "int64"), **batch_limits(config)
     )
     logits = in_original_order(model.predict(dataset, verbose=0), tokens)
-    scores = np.exp(logits - logits.max(-1, keepdims=True))
-    return (scores / scores.sum(-1, keepdims=True)).astype("float32")
+    return softmax(logits, axis=-1).astype("float32")
 
 
 def _metrics(scores: np.ndarray, labels: np.ndarray) -> dict[str, Any]:

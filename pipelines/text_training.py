@@ -97,18 +97,21 @@ def tokenize(config: Config, splits: TextSplits) -> Tokens:
     vocabulary = build_vocabulary(
         splits.train.texts, max_words=config.max_words, min_count=config.min_count
     )
+    tokenizer = make_tokenizer(vocabulary)
     return Tokens(
         vocabulary,
         *(
-            encode(config, vocabulary, part.texts)
+            encode(config, tokenizer, part.texts)
             for part in (splits.train, splits.validation, splits.test)
         ),
     )
 
 
-def encode(config: Config, vocabulary: list[str], texts: np.ndarray) -> TokenLists:
+def encode(
+    config: Config, tokenizer: keras.layers.TextVectorization, texts: np.ndarray
+) -> TokenLists:
     """Returns the token ids of texts, as long as the model reads them."""
-    tokens = encode_texts(make_tokenizer(vocabulary), texts)
+    tokens = encode_texts(tokenizer, texts)
     return truncate_tokens(tokens, config.max_length, config.truncation)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from modelyard.data.loading import ImageSplits
 from modelyard.pipelines import summaries
+from modelyard.pipelines.classification_results import training_timing
 from modelyard.pipelines.frozen_phase import PREDICT_BATCH, FeatureCache, FrozenPhase
 from modelyard.pipelines.transfer_training import plan_epochs
 from modelyard.training.checkpoint import Progress
@@ -158,10 +159,7 @@ def _training_times(
     }
     if progress.epoch:
         count = len(splits.train)
-        steps = plan_epochs(config, count)[1] * progress.epoch
-        seen = steps * min(config.batch_size, count)
-        timing["examples_per_second"] = seen / progress.train_seconds
-        timing["input_wait_share"] = (
-            progress.input_wait_seconds / progress.train_seconds
-        )
+        seen = plan_epochs(config, count)[1] * min(config.batch_size, count)
+        # The seconds above are of both phases.
+        timing = {**training_timing(progress, seen), **timing}
     return timing

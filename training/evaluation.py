@@ -5,6 +5,7 @@ from typing import Literal
 
 import keras
 import numpy as np
+from scipy.special import softmax
 
 from modelyard.data.image_pipeline import make_evaluation_dataset
 
@@ -39,8 +40,7 @@ def predict_scores(
         axis=0,
         weights=[2, 2, 1, 1, 1, 1] if views == "six" else None,
     )
-    scores = np.exp(logits - logits.max(-1, keepdims=True))
-    return (scores / scores.sum(-1, keepdims=True)).astype("float32")
+    return softmax(logits, axis=-1).astype("float32")
 
 
 def _logits(model: keras.Model, images: np.ndarray, batch_size: int) -> np.ndarray:

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from scipy.special import softmax
 
 from modelyard.serving.check import CheckResult, check_saved_model
 from modelyard.serving.golden import write_golden
@@ -115,10 +116,9 @@ def expected_answer(
     Returns:
         `scores` and `classes`.
     """
-    scores = np.exp(logits - logits.max(-1, keepdims=True))
     names = [name.encode() for name in class_names]
     return {
-        "scores": scores / scores.sum(-1, keepdims=True),
+        "scores": softmax(logits, axis=-1),
         "classes": np.array([names] * len(logits), object),
     }
 

@@ -164,6 +164,7 @@ def test_same_seed_gives_the_same_weights(table, tmp_path):
         ({"batch_words": 10}, r"`batch_words` must be at least max_length \(400\)"),
         ({"model": "lsmt"}, "Did you mean lstm"),
         ({"model": "lstm", "naive_bayes": True}, "unless the model is ngram"),
+        ({"naive_bayes": True, "embedding_dim": 8}, "without embedding_dim"),
         ({"learning_rate": 0.0}, "`learning_rate` must be above 0"),
     ],
 )
