@@ -4,6 +4,7 @@
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 import numpy as np
@@ -63,6 +64,12 @@ class TokenLists:
         dense = np.full((len(self), lengths.max(initial=0)), PADDING, np.int32)
         dense[np.arange(dense.shape[1]) < lengths[:, np.newaxis]] = self.ids
         return dense
+
+
+def join_tokens(parts: Sequence[TokenLists]) -> TokenLists:
+    """Puts the texts of all parts one after another."""
+    lengths = np.concatenate([part.lengths for part in parts])
+    return TokenLists(np.concatenate([part.ids for part in parts]), _offsets(lengths))
 
 
 def truncate_tokens(

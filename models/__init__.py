@@ -27,6 +27,7 @@ from modelyard.models.recurrent_language_model import (
     build_next_word_trainer,
     build_recurrent_language_model,
     copy_encoder_weights,
+    language_model_sizes,
     unfreezing_groups,
 )
 from modelyard.models.residual_cnn import build_residual_cnn
@@ -76,6 +77,7 @@ __all__ = [
     "build_wide_resnet",
     "copy_encoder_weights",
     "get_activation",
+    "language_model_sizes",
     "set_naive_bayes_scales",
     "unfreezing_groups",
     "whiten_patches",

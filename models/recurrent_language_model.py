@@ -197,6 +197,23 @@ def copy_encoder_weights(source: keras.Model, target: keras.Model) -> None:
             weight.assign(value)
 
 
+def language_model_sizes(model: keras.Model) -> dict[str, int]:
+    """Returns the sizes that a model was built with.
+
+    Args:
+        model: A model of `build_recurrent_language_model`, or a classifier.
+
+    Returns:
+        `embedding_dim`, `units` and `num_layers`.
+    """
+    recurrent = _encoder_layers(model)[1:]
+    return {
+        "embedding_dim": recurrent[-1].units,
+        "units": recurrent[0].units,
+        "num_layers": len(recurrent),
+    }
+
+
 def unfreezing_groups(model: keras.Model) -> list[list[str]]:
     """Returns the names of the layers with weights, in groups from the top down.
 

@@ -39,10 +39,10 @@ def save_classifier(folder: Path, model: keras.Model, splits: ImageSplits) -> No
     )
 
 
-def save_model(folder: Path, model: keras.Model) -> None:
-    """Writes `model.keras`, whole or not at all."""
-    path = folder / "model.keras"
-    partial = folder / ".partial.keras"
+def save_model(folder: Path, model: keras.Model, name: str = "model.keras") -> None:
+    """Writes a model into the folder of a run, whole or not at all."""
+    path = folder / name
+    partial = folder / f".partial-{name}"
     with storage_errors(path):
         try:
             model.save(partial)

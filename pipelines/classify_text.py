@@ -100,6 +100,21 @@ class Config:
     dropout: float | None = None
     """Dropout rate; the model's own if not given."""
 
+    pretrain_epochs: int = 0
+    """Passes of a language model over the training texts and, of imdb_reviews, the
+    unlabelled ones; the lstm starts from it. 0 is none."""
+    pretrain_batch_words: int = 8192
+    """Most words of an update of the language model."""
+    pretrain_learning_rate: float = 0.003
+    """Its peak learning rate."""
+    pretrained: str | None = None
+    """Folder of an earlier run whose language model and vocabulary are used instead."""
+    unfreezing: Literal["gradual", "at_once", "none"] = "gradual"
+    """How the layers of a language model are fine-tuned: one more group an epoch from
+    the top down, then all for `epochs`; all from the beginning; or only what is new."""
+    rate_decay: float = 0.4
+    """Learning rate of each group of its layers, relative to the group above."""
+
     baseline: bool = True
     """Also fit the bar to take: TF-IDF bigrams with a linear support vector machine."""
     validation_share: float = 1 / 12
@@ -119,6 +134,11 @@ class Config:
     saved_models_dir: str = "saved_models"
     """Root of the SavedModels."""
 
+    @property
+    def has_language_model(self) -> bool:
+        """Whether the model starts from a language model."""
+        return self.pretrain_epochs > 0 or self.pretrained is not None
+
     def __post_init__(self):
         """Refuses values that no training can use."""
         rules = (
@@ -133,6 +153,30 @@ class Config:
                 f"at least max_length ({self.max_length})",
             ),
             ("early_stopping", self.early_stopping >= 0, "at least 0"),
+            ("pretrain_epochs", self.pretrain_epochs >= 0, "at least 0"),
+            (
+                "pretrain_epochs",
+                not self.pretrain_epochs or self.model == "lstm",
+                "0 unless the model is lstm",
+            ),
+            (
+                "pretrain_batch_words",
+                self.pretrain_batch_words >= self.max_length,
+                f"at least max_length ({self.max_length})",
+            ),
+            ("pretrain_learning_rate", self.pretrain_learning_rate > 0, "above 0"),
+            (
+                "pretrained",
+                self.pretrained is None
+                or (self.model == "lstm" and not self.pretrain_epochs),
+                "left out unless the model is lstm, without pretrain_epochs",
+            ),
+            (
+                "optimizer",
+                not self.has_language_model or self.optimizer in ("sgd", "adamw"),
+                "sgd or adamw with a language model",
+            ),
+            ("rate_decay", 0 < self.rate_decay <= 1, "in (0, 1]"),
             (
                 "naive_bayes",
                 not self.naive_bayes
@@ -155,17 +199,18 @@ def run(
         console: Where progress is shown; the standard output if not given.
 
     Raises:
-        ValueError: If a setting does not fit the model or the data.
+        ValueError: If a setting does not fit the model or the data, or `pretrained`
+            is not a run with a language model.
         StorageError: If a folder cannot be written or has no room.
         DivergenceError: If the loss is no longer finite.
         GateError: If the export does not predict like the trained model.
     """
     from modelyard.pipelines import classification_results, summaries
+    from modelyard.pipelines import text_pretraining as pretraining
     from modelyard.pipelines import text_results as results
     from modelyard.pipelines import text_training as setup
     from modelyard.training import run_folder as runs
     from modelyard.training.files import write_json
-    from modelyard.training.fit import fit_resumably
 
     finish_report = functools.partial(
         classification_results.finish_report, inputs=results.PREDICT_INPUTS
@@ -180,7 +225,7 @@ def run(
     console.print(results.describe_tokens(tokens), highlight=False)
     timing = {"load_seconds": time.perf_counter() - began}
     began = time.perf_counter()
-    model, steps = setup.compile_model(config, splits, tokens, options)
+    model = setup.compile_model(config, splits, tokens, options)
     timing["build_seconds"] = time.perf_counter() - began
     run_steps.require_room(config, model)
     folder = resume or runs.new_run_folder(
@@ -190,19 +235,30 @@ def run(
     write_json(folder / "environment.json", runs.describe_environment(model))
     console.print(f"Run: {folder}", highlight=False)
     with run_steps.way_to_resume(NAME, folder, console):
-        progress = fit_resumably(
-            model,
-            lambda done: setup.training_dataset(config, splits, tokens, done),
-            setup.validation_dataset(config, splits, tokens),
-            epochs=config.epochs,
-            steps_per_epoch=steps,
-            folder=folder,
-            patience=config.early_stopping,
-            console=console,
-        )
+        facts = None
+        if config.has_language_model:
+            language_model, facts = pretraining.obtain_language_model(
+                config, tokens, options, folder, console
+            )
+            progress = pretraining.fine_tune(
+                config, splits, tokens, model, language_model, folder, console
+            )
+        else:
+            progress = setup.fit(
+                config,
+                splits,
+                tokens,
+                model,
+                folder,
+                console,
+                epochs=config.epochs,
+                patience=config.early_stopping,
+            )
         classifier = setup.as_float32(model, config, splits, tokens, options)
         results.save_classifier(folder, classifier, splits, tokens)
-        outcome = results.measure(config, classifier, splits, tokens, progress, timing)
+        outcome = results.measure(
+            config, classifier, splits, tokens, progress, timing, language_model=facts
+        )
         write_json(folder / "metrics.json", outcome.metrics)
         report = results.make_report(
             folder, splits, tokens, classifier, outcome, progress

@@ -29,12 +29,12 @@ def with_absolute_paths(config: Any) -> Any:
     if colon:
         absolute = Path(path).expanduser().resolve()
         rest = "?".join([str(absolute), *options])
-    return dataclasses.replace(
-        config,
-        dataset=f"{kind}{colon}{rest}",
-        runs_dir=str(Path(config.runs_dir).expanduser().resolve()),
-        saved_models_dir=str(Path(config.saved_models_dir).expanduser().resolve()),
-    )
+    folders = {
+        name: str(Path(getattr(config, name)).expanduser().resolve())
+        for name in ("runs_dir", "saved_models_dir", "pretrained")
+        if getattr(config, name, None) is not None
+    }
+    return dataclasses.replace(config, dataset=f"{kind}{colon}{rest}", **folders)
 
 
 def check_settings(config: Any, rules: Iterable[tuple[str, Any, str]]) -> None:

@@ -27,7 +27,12 @@ from modelyard.data.tokenizer import (
 from modelyard.pipelines import classification_results as results
 from modelyard.pipelines import summaries
 from modelyard.pipelines.run_steps import DOCUMENTS, publish_run
-from modelyard.pipelines.text_training import Tokens, batch_limits, encode
+from modelyard.pipelines.text_training import (
+    VOCABULARY_FILE,
+    Tokens,
+    batch_limits,
+    encode,
+)
 from modelyard.training.checkpoint import Progress
 from modelyard.training.files import storage_errors, write_json, write_text
 from modelyard.training.metrics import classification_metrics, roc_auc
@@ -38,6 +43,7 @@ from modelyard.training.text_baseline import fit_linear_baseline
 from modelyard.training.text_export import export_text_classifier
 from modelyard.training.text_sections import (
     baseline_section,
+    language_model_section,
     length_section,
     mistakes_section,
 )
@@ -49,7 +55,6 @@ PREDICT_INPUTS = "'A text' ..."
 _GOLDEN_EXAMPLES = 8
 _GOLDEN_CHARACTERS = 2000
 _EXAMPLES_FILE = "examples.json"
-_VOCABULARY_FILE = "vocabulary.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,8 +85,8 @@ def save_classifier(
     folder: Path, model: keras.Model, splits: TextSplits, tokens: Tokens
 ) -> None:
     """Writes `model.keras`, its vocabulary, and a few test texts to export it with."""
-    with storage_errors(folder / _VOCABULARY_FILE):
-        save_vocabulary(tokens.vocabulary, folder / _VOCABULARY_FILE)
+    with storage_errors(folder / VOCABULARY_FILE):
+        save_vocabulary(tokens.vocabulary, folder / VOCABULARY_FILE)
     texts = [text[:_GOLDEN_CHARACTERS] for text in splits.test.texts[:_GOLDEN_EXAMPLES]]
     write_json(
         folder / _EXAMPLES_FILE,
@@ -97,6 +102,8 @@ def measure(
     tokens: Tokens,
     progress: Progress,
     timing: dict[str, float],
+    *,
+    language_model: dict[str, Any] | None = None,
 ) -> Outcome:
     """Measures a trained model, and the linear one beside it.
 
@@ -107,6 +114,7 @@ def measure(
         tokens: Their token ids.
         progress: History of the training.
         timing: Seconds that were spent before the training, by name.
+        language_model: What is known about the one that it started from.
     """
     began = time.perf_counter()
     scores = predict_scores(config, model, tokens.test)
@@ -121,6 +129,8 @@ def measure(
             "evaluate_seconds": evaluate_seconds,
         },
     }
+    if language_model is not None:
+        metrics["language_model"] = language_model
     if config.baseline:
         metrics["linear_baseline"] = fit_linear_baseline(
             splits.train.texts.tolist(),
@@ -142,9 +152,11 @@ def make_report(
     """Gathers what the page of a run shows."""
     shown = dict(outcome.metrics)
     baseline = shown.pop("linear_baseline", None)
+    facts = shown.pop("language_model", None)
     scores, labels = outcome.scores, splits.test.labels
     sections = [
         *([] if baseline is None else [baseline_section(shown, baseline)]),
+        *([] if facts is None else [language_model_section(facts)]),
         length_section(scores, labels, tokens.test.lengths),
         mistakes_section(
             model,
@@ -221,6 +233,7 @@ def summarise(folder: Path, metrics: dict[str, Any], exported: Path | None) -> s
     lines = [
         summaries.describe_accuracy(metrics["test"]),
         *_describe_baseline(metrics),
+        *_describe_language_model(metrics),
         summaries.describe_training(metrics["timing"]),
         *summaries.describe_outputs(folder, exported, inputs=PREDICT_INPUTS),
     ]
@@ -229,7 +242,7 @@ def summarise(folder: Path, metrics: dict[str, Any], exported: Path | None) -> s
 
 def evaluate_run(folder: Path, config: Config, splits: TextSplits) -> dict[str, Any]:
     """Measures the model of a finished run on the test split once more."""
-    vocabulary = load_vocabulary(folder / _VOCABULARY_FILE)
+    vocabulary = load_vocabulary(folder / VOCABULARY_FILE)
     tokens = encode(config, make_tokenizer(vocabulary), splits.test.texts)
     model = keras.models.load_model(folder / "model.keras")
     return _metrics(predict_scores(config, model, tokens), splits.test.labels)
@@ -245,7 +258,7 @@ def export_run(folder: Path, config: Config, name: str) -> Path:
 
     def publish():
         examples = read_run_json(folder, _EXAMPLES_FILE)
-        vocabulary = load_vocabulary(folder / _VOCABULARY_FILE)
+        vocabulary = load_vocabulary(folder / VOCABULARY_FILE)
         return export_text_classifier(
             keras.models.load_model(folder / "model.keras"),
             make_text_encoder(
@@ -287,3 +300,14 @@ def _describe_baseline(metrics: dict[str, Any]) -> list[str]:
     baseline = metrics["linear_baseline"]
     accuracy, seconds = baseline["accuracy"], baseline["seconds"]
     return [f"  linear model on TF-IDF bigrams {accuracy:.2%} after {seconds:.1f} s"]
+
+
+def _describe_language_model(metrics: dict[str, Any]) -> list[str]:
+    """A line on the language model, if there was any."""
+    if "language_model" not in metrics:
+        return []
+    facts = metrics["language_model"]
+    perplexity, seconds = facts["validation_perplexity"], facts["train_seconds"]
+    return [
+        f"  from a language model of perplexity {perplexity:.1f} after {seconds:.0f} s"
+    ]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
-import tensorflow as tf
+from rich.console import Console
 
 from modelyard.data.text_loading import TextSplits, load_texts
 from modelyard.data.token_pipeline import (
@@ -21,18 +22,24 @@ from modelyard.data.tokenizer import (
     TokenLists,
     build_vocabulary,
     encode_texts,
+    load_vocabulary,
     make_tokenizer,
     truncate_tokens,
 )
 from modelyard.models import (
+    build_language_model_classifier,
     build_ngram_classifier,
     build_recurrent_classifier,
     build_text_cnn,
     build_transformer_classifier,
+    language_model_sizes,
     set_naive_bayes_scales,
 )
 from modelyard.pipelines.run_steps import builder_options, compile_classifier
+from modelyard.training.checkpoint import Progress
+from modelyard.training.fit import fit_resumably
 from modelyard.training.precision import dtype_policy, resolve_precision
+from modelyard.training.run_folder import RunError
 
 if TYPE_CHECKING:
     from modelyard.pipelines.classify_text import Config
@@ -47,6 +54,9 @@ _BUILDERS: dict[str, Callable[..., keras.Model]] = {
     "transformer": build_transformer_classifier,
     "fnet": functools.partial(build_transformer_classifier, mixing="fourier"),
 }
+LANGUAGE_MODEL_FILE = "language_model.keras"
+VOCABULARY_FILE = "vocabulary.json"
+SIZES = ("embedding_dim", "units", "num_layers")  # Of a language model.
 _OPTIONS = (
     "ngrams",
     "buckets",
@@ -68,17 +78,41 @@ class Tokens:
         train: Token ids of the training texts.
         validation: Token ids of the validation texts.
         test: Token ids of the test texts.
+        unlabelled: Token ids of the texts that only a language model reads.
     """
 
     vocabulary: list[str]
     train: TokenLists
     validation: TokenLists
     test: TokenLists
+    unlabelled: TokenLists
 
 
 def model_options(config: Config) -> dict[str, Any]:
-    """Arguments for the builder, from the fields that were given."""
-    return builder_options(config, _BUILDERS[config.model], _OPTIONS)
+    """Arguments for the builder, from the fields that were given.
+
+    Raises:
+        ValueError: If a field is given that the model does not take.
+        RunError: If `pretrained` is not a run with a language model.
+    """
+    options = builder_options(config, _builder(config), _OPTIONS)
+    if config.pretrained is None:
+        return options
+    folder = Path(config.pretrained)
+    for name in (LANGUAGE_MODEL_FILE, VOCABULARY_FILE):
+        if not (folder / name).exists():
+            raise RunError(
+                "`pretrained` must be the folder of a run with a language model, as "
+                f"`--pretrain-epochs` leaves it. Received: {folder}, without {name}"
+            )
+    sizes = language_model_sizes(keras.models.load_model(folder / LANGUAGE_MODEL_FILE))
+    for name in SIZES:
+        if options.setdefault(name, sizes[name]) != sizes[name]:
+            raise ValueError(
+                f"`{name}` must be that of the language model in `pretrained`, "
+                f"{sizes[name]}. Received: {name}={options[name]}"
+            )
+    return options
 
 
 def load_splits(config: Config) -> TextSplits:
@@ -89,20 +123,34 @@ def load_splits(config: Config) -> TextSplits:
         seed=config.seed,
         max_train_examples=config.max_train_examples,
         drop_test_texts=config.drop_test_texts,
+        with_unlabelled=config.pretrain_epochs > 0,
     )
 
 
 def tokenize(config: Config, splits: TextSplits) -> Tokens:
-    """Builds the vocabulary from the training texts and encodes all splits."""
-    vocabulary = build_vocabulary(
-        splits.train.texts, max_words=config.max_words, min_count=config.min_count
-    )
+    """Encodes all splits with the vocabulary of what is trained on.
+
+    That is the training and unlabelled texts, or those of the `pretrained` run.
+    """
+    if config.pretrained is None:
+        vocabulary = build_vocabulary(
+            np.concatenate([splits.train.texts, splits.unlabelled]),
+            max_words=config.max_words,
+            min_count=config.min_count,
+        )
+    else:
+        vocabulary = load_vocabulary(Path(config.pretrained) / VOCABULARY_FILE)
     tokenizer = make_tokenizer(vocabulary)
     return Tokens(
         vocabulary,
         *(
-            encode(config, tokenizer, part.texts)
-            for part in (splits.train, splits.validation, splits.test)
+            encode(config, tokenizer, texts)
+            for texts in (
+                splits.train.texts,
+                splits.validation.texts,
+                splits.test.texts,
+                splits.unlabelled,
+            )
         ),
     )
 
@@ -115,40 +163,71 @@ def encode(
     return truncate_tokens(tokens, config.max_length, config.truncation)
 
 
+def steps_per_epoch(config: Config, tokens: Tokens) -> int:
+    """Counts the updates of an epoch."""
+    return token_steps_per_epoch(tokens.train, **batch_limits(config))
+
+
 def compile_model(
     config: Config, splits: TextSplits, tokens: Tokens, options: dict[str, Any]
-) -> tuple[keras.Model, int]:
-    """The model to train, seeded, and the updates of an epoch."""
-    steps = token_steps_per_epoch(tokens.train, **batch_limits(config))
+) -> keras.Model:
+    """The model to train, seeded."""
     keras.utils.set_random_seed(config.seed)
     with dtype_policy(resolve_precision(config.precision)):
         model = _build(config, splits, tokens, options)
         if config.naive_bayes:
             set_naive_bayes_scales(model, tokens.train, splits.train.labels)
-        compile_classifier(model, config, steps * config.epochs)
-    return model, steps
+        steps = steps_per_epoch(config, tokens) * config.epochs
+        compile_classifier(model, config, steps)
+    return model
 
 
-def training_dataset(
-    config: Config, splits: TextSplits, tokens: Tokens, finished: int
-) -> tf.data.Dataset:
-    """Batches of all epochs after the finished ones."""
-    return make_token_training_dataset(
-        tokens.train,
-        splits.train.labels,
-        seed=config.seed,
-        epochs=config.epochs,
-        first_epoch=finished,
-        **batch_limits(config),
-    )
+def fit(
+    config: Config,
+    splits: TextSplits,
+    tokens: Tokens,
+    model: keras.Model,
+    folder: Path,
+    console: Console,
+    *,
+    epochs: int,
+    stream: tuple[int, int] | None = None,
+    patience: int = 0,
+) -> Progress:
+    """Trains a compiled model, from its last checkpoint on if there is one.
 
-
-def validation_dataset(
-    config: Config, splits: TextSplits, tokens: Tokens
-) -> tf.data.Dataset:
-    """The validation examples."""
-    return make_token_evaluation_dataset(
-        tokens.validation, splits.validation.labels, **batch_limits(config)
+    Args:
+        config: Settings.
+        splits: The examples.
+        tokens: Their token ids.
+        model: The model.
+        folder: Where its checkpoints are.
+        console: Where progress is shown.
+        epochs: Epochs of this training.
+        stream: Where it begins in how many epochs of batches, if it is a part of a
+            longer training.
+        patience: Epochs without a lower validation loss that end it; 0 is never.
+    """
+    first, total = stream or (0, epochs)
+    limits = batch_limits(config)
+    return fit_resumably(
+        model,
+        lambda finished: make_token_training_dataset(
+            tokens.train,
+            splits.train.labels,
+            seed=config.seed,
+            epochs=total,
+            first_epoch=first + finished,
+            **limits,
+        ),
+        make_token_evaluation_dataset(
+            tokens.validation, splits.validation.labels, **limits
+        ),
+        epochs=epochs,
+        steps_per_epoch=steps_per_epoch(config, tokens),
+        folder=folder,
+        patience=patience,
+        console=console,
     )
 
 
@@ -173,8 +252,15 @@ def _build(
     config: Config, splits: TextSplits, tokens: Tokens, options: dict[str, Any]
 ) -> keras.Model:
     """The untrained model."""
-    builder = _BUILDERS[config.model]
-    return builder(len(tokens.vocabulary), splits.num_classes, **options)
+    build = _builder(config)
+    return build(len(tokens.vocabulary), splits.num_classes, **options)
+
+
+def _builder(config: Config) -> Callable[..., keras.Model]:
+    """The function that builds the model."""
+    if config.has_language_model:
+        return build_language_model_classifier
+    return _BUILDERS[config.model]
 
 
 def batch_limits(config: Config) -> dict[str, int]:

@@ -60,6 +60,34 @@ def baseline_section(
     )
 
 
+def language_model_section(facts: Mapping[str, Any]) -> Section:
+    """Shows what a language model had learned before it became a classifier.
+
+    Args:
+        facts: Its perplexity and that of word frequencies, epochs, words of an
+            epoch, seconds, and beginnings of texts with likely next words.
+    """
+    rows = [
+        (
+            f"{row['words']} …",
+            ", ".join(f"{word} ({percent(score)})" for word, score in row["next"]),
+        )
+        for row in facts["continuations"]
+    ]
+    return Section(
+        title="The language model it started from",
+        note=(
+            f"Trained to guess each next word, {facts['epochs']} times through "
+            f"{facts['words_per_epoch']:,} words, in "
+            f"{quantity(facts['train_seconds'], 'seconds')}. Perplexity of validation "
+            f"texts: {facts['validation_perplexity']:.1f}; of a guess by the frequency "
+            f"of words alone: {facts['unigram_perplexity']:.0f}."
+        ),
+        header=("A validation text begins", "Likely next words"),
+        rows=rows,
+    )
+
+
 def length_section(
     scores: np.ndarray, labels: np.ndarray, lengths: np.ndarray
 ) -> Section:
