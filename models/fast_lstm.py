@@ -75,34 +75,36 @@ class FastLSTM(layers.Layer):
     def call(self, inputs, mask=None, *, training=False):
         """Reads sequences."""
         batch, time = ops.shape(inputs)[:2]
-        weights = []
-        for kernel, recurrent, bias in self.directions:
-            # A tensor: the gradient is with respect to it, not to the variable.
-            matrix = ops.cast(recurrent, self.compute_dtype)
-            if training and self.weight_drop > 0:
-                matrix = keras.random.dropout(
-                    matrix, self.weight_drop, seed=self.seed_generator
-                )
-            weights += [ops.cast(kernel, self.compute_dtype), matrix]
-            weights.append(ops.cast(bias, self.compute_dtype))
         if mask is None:
             lengths = ops.full((batch,), time, dtype="int32")
         else:
             lengths = ops.sum(ops.cast(mask, "int32"), axis=1)
         rest = -time % _STEPS
         padded = ops.pad(inputs, [[0, 0], [0, rest], [0, 0]])
-        outputs = _read(padded, lengths, weights)[:, :time]
+        outputs = []
+        for d, (kernel, recurrent, bias) in enumerate(self.directions):
+            # A tensor: the gradient is with respect to it, not to the variable.
+            matrix = ops.cast(recurrent, self.compute_dtype)
+            if training and self.weight_drop > 0:
+                matrix = keras.random.dropout(
+                    matrix, self.weight_drop, seed=self.seed_generator
+                )
+            places = _places(lengths, batch, time + rest, backward=d == 1)
+            kernel = ops.cast(kernel, self.compute_dtype)
+            bias = ops.cast(bias, self.compute_dtype)
+            outputs.append(_read(padded, places, kernel, matrix, bias)[:, :time])
         if mask is not None:
-            outputs = outputs * ops.cast(mask, outputs.dtype)[..., None]
+            present = ops.cast(mask, self.compute_dtype)[..., None]
+            outputs = [part * present for part in outputs]
         if self.return_sequences:
-            return outputs
+            return ops.concatenate(outputs, axis=-1)
         rows = ops.arange(batch, dtype="int32") * time + ops.maximum(lengths - 1, 0)
-        flat = ops.reshape(outputs, (batch * time, outputs.shape[-1]))
-        last = ops.take(flat[:, : self.units], rows, axis=0)
+        flat = ops.reshape(outputs[0], (batch * time, self.units))
+        last = ops.take(flat, rows, axis=0)
         if not self.bidirectional:
             return last
         # The second direction ends at the first word.
-        return ops.concatenate([last, outputs[:, 0, self.units :]], axis=-1)
+        return ops.concatenate([last, outputs[1][:, 0]], axis=-1)
 
     def compute_mask(self, inputs, mask=None):
         """Returns the mask of the output."""
@@ -135,145 +137,104 @@ def _open_forget_gates(shape, dtype=None):
     return ops.concatenate([zeros, ones, zeros, zeros])
 
 
-def _read(inputs, lengths, weights):
-    """Runs all directions over inputs whose time is a multiple of the steps a turn.
+def _read(inputs, places, kernel, recurrent, bias):
+    """Runs one direction over inputs whose time is a multiple of the steps a turn.
 
-    Shapes in here: b texts, t times, n directions, d inputs, h units; c turns of s
-    steps. Each direction reads its words in the order in which it meets them, with
-    the padding behind them, so that no step has to look at a mask.
+    Shapes in here: b texts, t times, d inputs, h units; c turns of s steps. A
+    direction reads its words in the order in which it meets them, with the padding
+    behind them, so that no step has to look at a mask.
     """
-    n = len(weights) // 3
     batch, time, dim = ops.shape(inputs)
-    units = weights[1].shape[0]
+    units, dtype = recurrent.shape[0], inputs.dtype
     turns = time // _STEPS
-    place = _places(lengths, batch, time, n)
+    # tanh(x) is 2 * sigmoid(2 * x) - 1: one sigmoid serves all four gates.
+    scale = ops.repeat(ops.convert_to_tensor([1.0, 1.0, 2.0, 1.0], dtype), units)
+    texts = ops.arange(batch, dtype="int32")[:, None]
+    to_time = ops.transpose(texts * time + places)  # (t, b)
+    from_time = places * batch + texts  # (b, t)
 
-    def to_time(rows, d):  # (b, t, d) to (t * b, d), as direction `d` meets them.
-        flat = ops.reshape(rows, (batch * time, dim))
-        texts = ops.arange(batch, dtype="int32")[:, None] * time
-        index = ops.reshape(ops.transpose(texts + place[d]), (-1,))
-        return ops.take(flat, index, axis=0)
-
-    def from_time(rows, d):  # (t * b, size) to (b, t, size).
-        index = place[d] * batch + ops.arange(batch, dtype="int32")[:, None]
-        return ops.take(rows, index, axis=0)
+    def in_time(rows, size):  # (b, t, size) to (t, b, size).
+        return ops.take(ops.reshape(rows, (batch * time, size)), to_time, axis=0)
 
     @ops.custom_gradient
-    def run(inputs, *weights):
-        dtype = inputs.dtype
-        kernels, recurrents, biases = weights[0::3], weights[1::3], weights[2::3]
-        words = [to_time(inputs, d) for d in range(n)]
-        projected = [
-            ops.reshape(
-                ops.matmul(words[d], kernels[d]) + biases[d],
-                (turns, _STEPS, batch, 4 * units),
-            )
-            for d in range(n)
-        ]
-        recurrent = ops.stack(recurrents)
-        states, cells, gates = _advance(projected, recurrent, turns, batch, units)
-        # (t, b, h) of each direction.
-        states = [ops.reshape(states[:, :, d], (time, batch, units)) for d in range(n)]
-        rows = [ops.reshape(state, (time * batch, units)) for state in states]
-        outputs = [from_time(ops.cast(rows[d], dtype), d) for d in range(n)]
+    def run(inputs, kernel, recurrent, bias):
+        words = ops.reshape(in_time(inputs, dim), (time * batch, dim))
+        projected = ops.matmul(words, kernel * scale) + bias * scale
+        projected = ops.reshape(projected, (turns, _STEPS, batch, 4 * units))
+        scaled = recurrent * scale
+        states, cells, gates = _advance(projected, scaled)
+        rows = ops.cast(ops.reshape(states, (time * batch, units)), dtype)
 
         def grad(*args, upstream=None):
             if upstream is None:
                 (upstream,) = args
-            upstream = ops.cast(upstream, "float32")
-            wanted = [_rows_in_time(upstream, d) for d in range(n)]
-            wanted = ops.reshape(
-                ops.stack(wanted, axis=1), (turns, _STEPS, n, batch, units)
+            wanted = in_time(ops.cast(upstream, "float32"), units)
+            wanted = ops.reshape(wanted, (turns, _STEPS, batch, units))
+            changes = _retreat(wanted, scaled, cells, gates)
+            changes = ops.reshape(ops.cast(changes, dtype), (time * batch, 4 * units))
+            before = ops.pad(rows[:-batch], [[batch, 0], [0, 0]])
+            back = ops.matmul(changes, ops.transpose(kernel * scale))
+            return (
+                ops.take(back, from_time, axis=0),
+                ops.matmul(ops.transpose(words), changes) * scale,
+                ops.matmul(ops.transpose(before), changes) * scale,
+                ops.sum(changes, axis=0) * scale,
             )
-            changes = _retreat(wanted, recurrent, cells, gates)
-            changes = ops.cast(changes, dtype)
-            total, gradients = 0, []
-            for d in range(n):
-                change = ops.reshape(changes[:, :, d], (time * batch, 4 * units))
-                before = ops.pad(states[d][:-1], [[1, 0], [0, 0], [0, 0]])
-                before = ops.reshape(ops.cast(before, dtype), (time * batch, units))
-                total = total + from_time(
-                    ops.matmul(change, ops.transpose(kernels[d])), d
-                )
-                gradients += [
-                    ops.matmul(ops.transpose(words[d]), change),
-                    ops.matmul(ops.transpose(before), change),
-                    ops.sum(change, axis=0),
-                ]
-            return (total, *gradients)
 
-        def _rows_in_time(upstream, d):
-            part = upstream[..., d * units : (d + 1) * units]
-            flat = ops.reshape(part, (batch * time, units))
-            texts = ops.arange(batch, dtype="int32")[:, None] * time
-            index = ops.transpose(texts + place[d])
-            return ops.take(flat, index, axis=0)
+        return ops.take(rows, from_time, axis=0), grad
 
-        return ops.concatenate(outputs, axis=-1), grad
-
-    return run(inputs, *weights)
+    return run(inputs, kernel, recurrent, bias)
 
 
-def _places(lengths, batch, time, n):
-    """Where each direction finds its words, int32 (b, t); each undoes itself."""
+def _places(lengths, batch, time, *, backward):
+    """Where a direction finds its words, int32 (b, t); they undo themselves."""
     times = ops.broadcast_to(ops.arange(time, dtype="int32"), (batch, time))
+    if not backward:
+        return times
     lengths = lengths[:, None]
-    reversed_times = ops.where(times < lengths, lengths - 1 - times, times)
-    return [times, reversed_times][:n]
+    return ops.where(times < lengths, lengths - 1 - times, times)
 
 
-def _advance(projected, recurrent, turns, batch, units):
-    """Computes states, cells and gates, (c, s, n, b, ...), from projected inputs."""
-    n, dtype = len(projected), recurrent.dtype
-    shape = (_STEPS, n, batch, units)
+def _advance(projected, recurrent):
+    """Computes states, cells, (c, s, b, h), and gates, (c, s, b, 4 * h)."""
+    turns, _, batch, width = ops.shape(projected)
+    units, dtype = width // 4, recurrent.dtype
 
     def turn(carry, i):
         h, c = carry[0][-1], carry[1][-1]
-        # (s, n, b, 4 * h).
-        z = ops.stack([part[i] for part in projected], axis=1)
-        hs, cs, kept = [], [], []
+        z = projected[i]
+        kept = []
         for step in range(_STEPS):
             h = ops.matmul(ops.cast(h, dtype), recurrent)
-            parts = ops.split(ops.cast(z[step] + h, "float32"), 4, axis=-1)
-            enter, forget, leave = (ops.sigmoid(parts[k]) for k in (0, 1, 3))
-            new = ops.tanh(parts[2])
-            c = forget * c + enter * new
+            gates = ops.sigmoid(ops.cast(z[step] + h, "float32"))
+            enter, forget, new, leave = ops.split(gates, 4, axis=-1)
+            c = forget * c + enter * (2 * new - 1)
             h = leave * ops.tanh(c)
-            hs.append(h)
-            cs.append(c)
-            kept += [enter, forget, new, leave]
+            kept.append((h, c, gates))
         # The backends agree on outputs that are like what is carried on.
-        carry = (ops.stack(hs), ops.stack(cs), ops.stack(kept))
+        carry = tuple(ops.stack(part) for part in zip(*kept, strict=True))
         return carry, carry
 
-    kept = (4 * _STEPS, n, batch, units)
-    start = (ops.zeros(shape), ops.zeros(shape), ops.zeros(kept))
-    _, (states, cells, gates) = ops.scan(turn, start, ops.arange(turns, dtype="int32"))
-    gates = ops.reshape(gates, (turns, _STEPS, 4, n, batch, units))
-    return states, cells, [gates[:, :, k] for k in range(4)]
+    start = [ops.zeros((_STEPS, batch, size)) for size in (units, units, width)]
+    _, kept = ops.scan(turn, tuple(start), ops.arange(turns, dtype="int32"))
+    return kept
 
 
 def _retreat(wanted, recurrent, cells, gates):
-    """Computes the gradient of the gates' inputs, (c, s, n, b, 4 * h)."""
-    turns, _, n, batch, units = ops.shape(wanted)
-    enter, forget, new, leave = gates
-    flat = ops.reshape(cells, (turns * _STEPS, n, batch, units))
-    before = ops.pad(flat[:-1], [[1, 0], [0, 0], [0, 0], [0, 0]])
-    before = ops.reshape(before, (turns, _STEPS, n, batch, units))
+    """Computes the gradient of the gates' inputs, (c, s, b, 4 * h)."""
+    turns, _, batch, units = ops.shape(wanted)
+    enter, forget, new, leave = ops.split(gates, 4, axis=-1)
+    flat = ops.reshape(cells, (turns * _STEPS, batch, units))
+    before = ops.reshape(
+        ops.pad(flat[:-1], [[1, 0], [0, 0], [0, 0]]), (turns, _STEPS, batch, units)
+    )
     shown = ops.tanh(cells)
     # What the gradients of cell and state are multiplied by in each gate.
-    factors = ops.concatenate(
-        [
-            new * enter * (1 - enter),
-            before * forget * (1 - forget),
-            enter * (1 - new * new),
-            shown * leave * (1 - leave),
-        ],
-        axis=-1,
-    )
+    factors = ops.concatenate([2 * new - 1, before, 2 * enter, shown], axis=-1)
+    factors = factors * gates * (1 - gates)
     to_cell = leave * (1 - shown * shown)
     dtype = recurrent.dtype
-    transposed = ops.swapaxes(recurrent, 1, 2)
+    transposed = ops.transpose(recurrent)
 
     def turn(carry, i):
         dz, dc = carry[0][0], carry[1]
@@ -290,7 +251,7 @@ def _retreat(wanted, recurrent, cells, gates):
         carry = (ops.stack(changes[::-1]), dc)
         return carry, carry
 
-    start = (ops.zeros((_STEPS, n, batch, 4 * units)), ops.zeros((n, batch, units)))
+    start = (ops.zeros((_STEPS, batch, 4 * units)), ops.zeros((batch, units)))
     order = ops.arange(turns, dtype="int32")
     _, (changes, _) = ops.scan(turn, start, order, reverse=True)
     return changes

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
+import pandas as pd
 import tensorflow as tf
 from rich.console import Console
 from scipy.special import softmax
@@ -30,7 +31,7 @@ from modelyard.pipelines.classification_results import save_model
 from modelyard.pipelines.run_steps import compile_classifier
 from modelyard.pipelines.text_training import LANGUAGE_MODEL_FILE, SIZES, Tokens
 from modelyard.training.checkpoint import Progress
-from modelyard.training.files import write_json
+from modelyard.training.files import write_json, write_text
 from modelyard.training.fit import fit_resumably
 from modelyard.training.optimizers import make_optimizer
 from modelyard.training.precision import dtype_policy, resolve_precision, resolve_xla
@@ -147,7 +148,10 @@ def fine_tune(
             patience=config.early_stopping if is_last else 0,
         )
         parts.append(part)
-    return _join(parts)
+    progress = _join(parts)
+    table = pd.DataFrame(progress.history).to_csv(index=False)
+    write_text(folder / "history.csv", table)
+    return progress
 
 
 def _plan_stages(

@@ -2,6 +2,9 @@
 
 import os
 
+# As the command line has it; TensorFlow reads it when it is imported.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
 import keras
 import pytest
 

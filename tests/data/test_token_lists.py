@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from modelyard.data.token_lists import TokenLists, truncate_tokens
+from modelyard.data.token_lists import TokenLists, join_tokens, truncate_tokens
 
 
 def lists(*rows):
@@ -20,6 +20,12 @@ def test_lists_know_their_texts():
     assert rows_of(tokens) == [[5, 6], [7], [8, 9, 10]]
     assert tokens.to_dense().tolist() == [[5, 6, 0], [7, 0, 0], [8, 9, 10]]
     assert tokens.to_dense().dtype == np.int32
+
+
+def test_joined_lists_are_one_after_another():
+    joined = join_tokens([lists([5, 6], [7]), lists(), lists([8, 9, 10])])
+    assert rows_of(joined) == [[5, 6], [7], [8, 9, 10]]
+    assert joined.offsets.dtype == np.int64
 
 
 def test_take_picks_in_the_given_order():

@@ -9,6 +9,7 @@ from modelyard.models import (
     build_recurrent_language_model,
     build_text_cnn,
     copy_encoder_weights,
+    language_model_sizes,
     unfreezing_groups,
 )
 
@@ -139,6 +140,13 @@ def test_groups_hold_all_weights_from_the_top_down():
     ]
     named = {name for group in groups for name in group}
     assert named == {layer.name for layer in model.layers if layer.weights}
+
+
+def test_sizes_are_those_it_was_built_with():
+    assert language_model_sizes(_model()) == SIZES
+    one = build_language_model_classifier(8, 3, embedding_dim=4, num_layers=1)
+    sizes = {"embedding_dim": 4, "units": 4, "num_layers": 1}
+    assert language_model_sizes(one) == sizes
 
 
 @pytest.mark.parametrize("kind", ["model", "classifier"])

@@ -30,10 +30,10 @@ def _roots(root):
     )
 
 
-def _start(*arguments):
+def _start(*arguments, pipeline="classify-images"):
     """A process of the command line; standard output and errors together."""
     return subprocess.Popen(
-        [sys.executable, "-m", "modelyard.pipelines.cli", "run", "classify-images"]
+        [sys.executable, "-m", "modelyard.pipelines.cli", "run", pipeline]
         + [str(argument) for argument in arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -42,9 +42,9 @@ def _start(*arguments):
 
 
 @contextlib.contextmanager
-def _running(*arguments):
+def _running(*arguments, **options):
     """A process that does not outlive the test."""
-    process = _start(*arguments)
+    process = _start(*arguments, **options)
     watchdog = threading.Timer(_SECONDS, process.kill)
     watchdog.start()
     try:
@@ -73,15 +73,15 @@ def _read_rest(process):
     return output
 
 
-def _complete(*arguments):
+def _complete(*arguments, **options):
     """Exit code and output of a process that is left alone."""
-    with _running(*arguments) as process:
+    with _running(*arguments, **options) as process:
         output = _read_rest(process)
     return process.returncode, output
 
 
 def _only_run(root):
-    (folder,) = root.glob("runs/classify-images/*/*")
+    (folder,) = root.glob("runs/*/*/*")
     return folder
 
 
@@ -178,6 +178,39 @@ def test_disk_without_room_is_found_before_training(tmp_path, small_disk, capsys
         assert "--runs-dir" in output.err
         assert "epoch" not in output.out
     assert not list(tmp_path.glob("**/config.json"))
+
+
+@pytest.mark.slow
+def test_text_run_killed_in_both_of_its_trainings_ends_the_same(tmp_path):
+    """A language model, then the classifier that starts from it."""
+    table = tmp_path / "texts.csv"
+    verdicts = ("a good film", "a dull plot")
+    rows = [f"{verdicts[i % 2]} {i},{i % 2}" for i in range(200)]
+    table.write_text("\n".join(["text,label", *rows]) + "\n")
+    flags = (
+        *("--dataset", f"csv:{table}?text=text&label=label", "--model", "lstm"),
+        *("--pretrain-epochs", "6", "--embedding-dim", "4", "--num-layers", "1"),
+        *("--epochs", "6", "--batch-size", "16", "--dropout", "0.2"),
+        *("--no-export", "--no-baseline"),
+    )
+    name = {"pipeline": "classify-text"}
+    code, output = _complete(*flags, *_roots(tmp_path / "whole"), **name)
+    assert code == 0, output
+    expected = _weights(_only_run(tmp_path / "whole"))
+
+    with _running(*flags, *_roots(tmp_path), **name) as process:
+        _read_until(process, "epoch 2/6")
+        process.kill()
+    folder = _only_run(tmp_path)
+    assert not (folder / "language_model.keras").exists()
+    with _running("--resume", folder, **name) as process:
+        assert "Going on after epoch" in _read_until(process, "logits, recurrent0, emb")
+        _read_until(process, "epoch 2/6")
+        process.kill()
+    code, output = _complete("--resume", folder, **name)
+    assert code == 0, output
+    assert "Perplexity" not in output  # Not trained once more.
+    np.testing.assert_array_equal(_weights(folder), expected)
 
 
 def _fill(disk):

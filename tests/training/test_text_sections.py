@@ -4,6 +4,7 @@ import pytest
 from modelyard.training.text_sections import (
     baseline_section,
     colour_words,
+    language_model_section,
     length_section,
     mistakes_section,
 )
@@ -30,6 +31,21 @@ def test_baseline_stands_beside_the_run_with_a_verdict(ours, theirs, verdict):
     assert "1,234 words and pairs" in section.note
     assert section.rows[0] == ("This run", f"{100 * ours:.2f}%", "1 min 30 s")
     assert section.rows[1][1:] == (f"{100 * theirs:.2f}%", "16.2 s")
+
+
+def test_language_model_is_shown_with_perplexity_and_next_words():
+    facts = {
+        "validation_perplexity": 87.25,
+        "unigram_perplexity": 700.4,
+        "epochs": 2,
+        "words_per_epoch": 16_650_474,
+        "train_seconds": 90.0,
+        "continuations": [{"words": "one of the", "next": [("best", 0.5)]}],
+    }
+    section = language_model_section(facts)
+    for text in ("2 times", "16,650,474", "1 min 30 s", "87.2", "700"):
+        assert text in section.note
+    assert section.rows == [("one of the …", "best (50.00%)")]
 
 
 def test_baseline_of_a_run_without_timing_is_shown():
