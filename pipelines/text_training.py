@@ -65,6 +65,7 @@ _OPTIONS = (
     "num_layers",
     "bidirectional",
     "pooling",
+    "embedding_dropout",
     "dropout",
 )
 

@@ -14,6 +14,7 @@ from modelyard.training.report_format import percent, quantity
 from modelyard.training.report_sections import ExplainedText, Section
 
 _NUM_MISTAKES = 20
+_EXCERPT_WORDS = 100
 
 
 def baseline_section(
@@ -149,7 +150,7 @@ def mistakes_section(
     explained = Attributor(model).explain(tokens)
     texts = [
         ExplainedText(
-            words=colour_words(row, values, vocabulary),
+            words=excerpt(colour_words(row, values, vocabulary)),
             true=class_names[labels[index]],
             predicted=class_names[scores[index].argmax()],
             score=float(scores[index].max()),
@@ -159,8 +160,9 @@ def mistakes_section(
     return Section(
         title=title,
         note=(
-            "True class → prediction and its score. Blue words spoke for the "
-            "prediction, red ones against it, by integrated gradients from the word "
+            "True class → prediction and its score; of a long text the "
+            f"{_EXCERPT_WORDS} words on end that counted most. Blue words spoke for "
+            "the prediction, red ones against it, by integrated gradients from the word "
             "vectors. The values of a text sum to what its words added to the logit of "
             f"the prediction, here up to {np.abs(explained.gaps).max():.2g}."
         ),
@@ -185,3 +187,29 @@ def colour_words(
     shares = values[:length] / (np.abs(values[:length]).max(initial=0) or 1)
     words = [vocabulary[token] for token in tokens[:length]]
     return list(zip(words, shares.tolist(), strict=True))
+
+
+def excerpt(
+    words: Sequence[tuple[str, float]], size: int = _EXCERPT_WORDS
+) -> list[tuple[str, float]]:
+    """Cuts the part out of a text that counted most.
+
+    Args:
+        words: Words with their shares, as of `colour_words`.
+        size: Most words to keep, at least 1.
+
+    Returns:
+        Those on end whose shares are largest in sum of their absolute values, with
+        `…` where others were.
+    """
+    weights = np.abs([share for _, share in words])
+    if len(words) <= size:
+        return list(words)
+    start = int(np.convolve(weights, np.ones(size), "valid").argmax())
+    end = start + size
+    dots = [("…", 0.0)]
+    return [
+        *(dots if start > 0 else []),
+        *words[start:end],
+        *(dots if end < len(words) else []),
+    ]

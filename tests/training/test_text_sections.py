@@ -4,6 +4,7 @@ import pytest
 from modelyard.training.text_sections import (
     baseline_section,
     colour_words,
+    excerpt,
     language_model_section,
     length_section,
     mistakes_section,
@@ -81,6 +82,22 @@ def test_words_have_their_share_of_the_strongest_influence(vocabulary):
     words = colour_words(tokens, np.array([1.0, -4.0, 0.0, 0.0, 0.0]), vocabulary)
     assert words == [("good", 0.25), ("bad", -1.0), ("[UNK]", 0.0)]
     assert colour_words(tokens, np.zeros(5), vocabulary)[0] == ("good", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("shares", "expected"),
+    [
+        ([0.3, -1.0, 0.2, 0.0, 0.5], "0 1 …"),
+        ([0.1, 0.0, 0.5, -0.5, 0.1], "… 2 3 …"),
+        ([0.0, 0.0, 0.0, -0.5, 0.1], "… 3 4"),
+        ([0.3, 0.2], "0 1"),
+    ],
+)
+def test_excerpt_is_the_part_that_counts_most(shares, expected):
+    words = [(str(i), share) for i, share in enumerate(shares)]
+    found = excerpt(words, size=2)
+    assert " ".join(word for word, _ in found) == expected
+    assert set(found) <= {*words, ("…", 0.0)}
 
 
 def test_mistakes_are_the_surest_ones_with_their_words(text_model, vocabulary):
