@@ -162,9 +162,9 @@ def mistakes_section(
         note=(
             "True class → prediction and its score; of a long text the "
             f"{_EXCERPT_WORDS} words on end that counted most. Blue words spoke for "
-            "the prediction, red ones against it, by integrated gradients from the word "
-            "vectors. The values of a text sum to what its words added to the logit of "
-            f"the prediction, here up to {np.abs(explained.gaps).max():.2g}."
+            "the prediction, red ones against it, by integrated gradients from the "
+            "word vectors. The values of a text sum to what its words added to the "
+            f"logit of the prediction, here up to {np.abs(explained.gaps).max():.2g}."
         ),
         texts=texts,
     )
