@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 _FACTS_FILE = "language_model.json"
 _SAMPLED_WORDS = 512
 # Few passes over much text hardly overfit.
-_DROPOUT = {
+_DROPOUT: dict[str, Any] = {
     "word_dropout": 0.0,
     "embedding_dropout": 0.1,
     "dropout": 0.1,
@@ -172,7 +172,8 @@ def _plan_stages(
 
 def _join(parts: list[Progress]) -> Progress:
     """One history of all stages."""
-    rows, seconds = [], 0.0
+    rows: list[dict[str, float]] = []
+    seconds = 0.0
     for part in parts:
         for row in part.history:
             rows.append(
@@ -188,58 +189,23 @@ def _join(parts: list[Progress]) -> Progress:
     )
 
 
-def _train(config, tokens, options, folder, console):
-    """Trains the language model on all texts but validation and test."""
+def _train(
+    config: Config,
+    tokens: Tokens,
+    options: dict[str, Any],
+    folder: Path,
+    console: Console,
+) -> tuple[keras.Model, dict[str, Any]]:
+    """Trains a language model on all texts but validation and test, and keeps it."""
     texts = join_tokens([tokens.train, tokens.unlabelled])
-    limits = {"batch_tokens": config.pretrain_batch_words, "max_batch": _MAX_TEXTS}
-    steps = token_steps_per_epoch(texts, **limits)
-    console.print(
-        f"Language model: {len(texts):,} texts, {len(texts.ids):,} words an epoch",
-        highlight=False,
-    )
-    keras.utils.set_random_seed(config.seed)
-    sizes = {name: options[name] for name in SIZES if name in options}
-
-    def build():
-        return build_recurrent_language_model(
-            len(tokens.vocabulary), **sizes, **_DROPOUT
-        )
-
-    with dtype_policy(resolve_precision(config.precision)):
-        trained = build()
-    trainer = build_next_word_trainer(trained, num_sampled=_SAMPLED_WORDS)
-    trainer.compile(
-        make_optimizer(
-            "adamw",
-            learning_rate=config.pretrain_learning_rate,
-            schedule="one_cycle",
-            total_steps=steps * config.pretrain_epochs,
-            warmup_share=0.1,
-            clip_norm=config.clip_norm,
-        ),
-        jit_compile=resolve_xla(config.xla),
-    )
     held_out = tokens.validation.take(
         np.arange(min(_VALIDATION_TEXTS, len(tokens.validation)))
     )
-    progress = fit_resumably(
-        trainer,
-        lambda finished: make_token_training_dataset(
-            texts,
-            np.zeros(len(texts), np.int64),
-            seed=config.seed,
-            epochs=config.pretrain_epochs,
-            first_epoch=finished,
-            **limits,
-        ).map(_without_labels),
-        _validation_batches(held_out).map(_without_labels),
-        epochs=config.pretrain_epochs,
-        steps_per_epoch=steps,
-        folder=folder / "language_model",
-        console=console,
-    )
+    sizes: dict[str, Any] = {n: options[n] for n in SIZES if n in options}
+    sizes["vocabulary_size"] = len(tokens.vocabulary)
+    trained, progress = _fit(config, texts, held_out, sizes, folder, console)
     with dtype_policy("float32"):
-        model = build()
+        model = build_recurrent_language_model(**sizes, **_DROPOUT)
     model.set_weights(trained.get_weights())
     facts = {
         "validation_perplexity": _perplexity(model, held_out),
@@ -259,6 +225,55 @@ def _train(config, tokens, options, folder, console):
     save_model(folder, model, LANGUAGE_MODEL_FILE)
     write_json(folder / _FACTS_FILE, facts)
     return model, facts
+
+
+def _fit(
+    config: Config,
+    texts: TokenLists,
+    held_out: TokenLists,
+    sizes: dict[str, Any],
+    folder: Path,
+    console: Console,
+) -> tuple[keras.Model, Progress]:
+    """Trains a language model; returns it with its history."""
+    limits = {"batch_tokens": config.pretrain_batch_words, "max_batch": _MAX_TEXTS}
+    steps = token_steps_per_epoch(texts, **limits)
+    console.print(
+        f"Language model: {len(texts):,} texts, {len(texts.ids):,} words an epoch",
+        highlight=False,
+    )
+    keras.utils.set_random_seed(config.seed)
+    with dtype_policy(resolve_precision(config.precision)):
+        model = build_recurrent_language_model(**sizes, **_DROPOUT)
+    trainer = build_next_word_trainer(model, num_sampled=_SAMPLED_WORDS)
+    trainer.compile(
+        make_optimizer(
+            "adamw",
+            learning_rate=config.pretrain_learning_rate,
+            schedule="one_cycle",
+            total_steps=steps * config.pretrain_epochs,
+            warmup_share=0.1,
+            clip_norm=config.clip_norm,
+        ),
+        jit_compile=resolve_xla(config.xla),
+    )
+    progress = fit_resumably(
+        trainer,
+        lambda finished: make_token_training_dataset(
+            texts,
+            np.zeros(len(texts), np.int64),
+            seed=config.seed,
+            epochs=config.pretrain_epochs,
+            first_epoch=finished,
+            **limits,
+        ).map(_without_labels),
+        _validation_batches(held_out).map(_without_labels),
+        epochs=config.pretrain_epochs,
+        steps_per_epoch=steps,
+        folder=folder / "language_model",
+        console=console,
+    )
+    return model, progress
 
 
 def _without_labels(batch: tf.Tensor, _labels: tf.Tensor) -> tuple[tf.Tensor]:
