@@ -13,10 +13,11 @@ class FastLSTM(layers.Layer):
 
     `set_weights` takes what `keras.layers.LSTM` or `keras.layers.Bidirectional` of
     one returns from `get_weights`, and the other way round, and the outputs are
-    the same. Three things save time. The inputs of all steps are projected at once.
-    Both directions advance in the same turn of one loop, which takes several steps
-    a turn. And the gradient is written out, so that only what depends on the next
-    step is computed step by step, and the gradients of the weights at once.
+    the same. Four things save time. The inputs of all steps are projected at once.
+    Each direction is a loop of its own, of several steps a turn, and TensorFlow runs
+    the two side by side. One sigmoid serves all gates. And the gradient is written
+    out, so that only what depends on the next step is computed step by step, and the
+    gradients of the weights at once.
 
     Input: `(batch, time, dim)` with a mask that is false at the end only (padding).
     Output: `(batch, units)`, or `(batch, time, units)` with `return_sequences`,
