@@ -78,8 +78,8 @@ def language_model_section(facts: Mapping[str, Any]) -> Section:
     return Section(
         title="The language model it started from",
         note=(
-            f"Trained to guess each next word, {facts['epochs']} times through "
-            f"{facts['words_per_epoch']:,} words, in "
+            "Trained to guess each next word. Words of an epoch: "
+            f"{facts['words_per_epoch']:,}; epochs: {facts['epochs']}; time: "
             f"{quantity(facts['train_seconds'], 'seconds')}. Perplexity of validation "
             f"texts: {facts['validation_perplexity']:.1f}; of a guess by the frequency "
             f"of words alone: {facts['unigram_perplexity']:.0f}."

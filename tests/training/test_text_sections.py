@@ -44,7 +44,7 @@ def test_language_model_is_shown_with_perplexity_and_next_words():
         "continuations": [{"words": "one of the", "next": [("best", 0.5)]}],
     }
     section = language_model_section(facts)
-    for text in ("2 times", "16,650,474", "1 min 30 s", "87.2", "700"):
+    for text in ("epochs: 2", "16,650,474", "1 min 30 s", "87.2", "700"):
         assert text in section.note
     assert section.rows == [("one of the …", "best (50.00%)")]
 
