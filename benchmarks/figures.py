@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -42,13 +43,17 @@ def finished_run(pipeline: str, *options: str) -> Iterator[tuple[Path, float]]:
 
 
 def run_peer(script: str, *options: str, python: str = sys.executable) -> Record:
-    """Runs a script of `peers/`; returns its record and the process's seconds."""
+    """Runs a script of `peers/`; returns its record and the process's seconds.
+
+    TensorFlow has oneDNN there as it has in our commands.
+    """
     began = time.perf_counter()
     done = subprocess.run(
         [python, HERE / "peers" / script, *options],
         check=True,
         stdout=subprocess.PIPE,
         text=True,
+        env={"TF_ENABLE_ONEDNN_OPTS": "1", **os.environ},
     )
     seconds = time.perf_counter() - began
     return {**json.loads(done.stdout.splitlines()[-1]), "process_seconds": seconds}

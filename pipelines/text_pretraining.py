@@ -20,6 +20,7 @@ from modelyard.data.token_pipeline import (
     make_token_training_dataset,
     token_steps_per_epoch,
 )
+from modelyard.data.tokenizer import save_vocabulary
 from modelyard.models import (
     build_next_word_trainer,
     build_recurrent_language_model,
@@ -29,9 +30,14 @@ from modelyard.models import (
 from modelyard.pipelines import text_training as setup
 from modelyard.pipelines.classification_results import save_model
 from modelyard.pipelines.run_steps import compile_classifier
-from modelyard.pipelines.text_training import LANGUAGE_MODEL_FILE, SIZES, Tokens
+from modelyard.pipelines.text_training import (
+    LANGUAGE_MODEL_FILE,
+    SIZES,
+    VOCABULARY_FILE,
+    Tokens,
+)
 from modelyard.training.checkpoint import Progress
-from modelyard.training.files import write_json, write_text
+from modelyard.training.files import storage_errors, write_json, write_text
 from modelyard.training.fit import fit_resumably
 from modelyard.training.optimizers import make_optimizer
 from modelyard.training.precision import dtype_policy, resolve_precision, resolve_xla
@@ -222,6 +228,8 @@ def _train(
         f"({facts['unigram_perplexity']:.0f} by the frequency of words alone)",
         highlight=False,
     )
+    with storage_errors(folder / VOCABULARY_FILE):
+        save_vocabulary(tokens.vocabulary, folder / VOCABULARY_FILE)
     save_model(folder, model, LANGUAGE_MODEL_FILE)
     write_json(folder / _FACTS_FILE, facts)
     return model, facts
