@@ -18,6 +18,7 @@ _FLAGS = (
     *("--model", "lstm", "--embedding-dim", "8", "--num-layers", "1"),
     *("--pretrain-epochs", "4", "--pretrain-learning-rate", "0.05"),
     *("--pretrain-batch-words", "40", "--max-length", "40"),
+    *("--embedding-dropout", "0", "--dropout", "0.1"),
     *("--batch-size", "16", "--no-baseline", "--no-export"),
 )
 
