@@ -52,9 +52,15 @@ RECIPES = (
             "pretrain_epochs": 2,
             "embedding_dim": 300,
             "num_layers": 1,
-            "embedding_dropout": None,
-            "dropout": 0.4,
-            "learning_rate": 0.003,
+            "embedding_dropout": 0.1,
+            "dropout": 0.3,
+            # Small updates of all layers: the few large ones of gradual unfreezing
+            # that were tried left it behind.
+            "unfreezing": "at_once",
+            "rate_decay": 0.7,
+            "batch_size": 32,
+            "batch_words": 8192,
+            "learning_rate": 0.004,
         },
         models=("lstm",),
     ),
