@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+import modelyard.models  # noqa: F401  Registers the layers.
 from modelyard.pipelines import classify_images, cli
 from modelyard.pipelines.configs import parse_config
 
