@@ -164,7 +164,8 @@ class Config:
             ),
             (
                 "pretrain_batch_words",
-                self.pretrain_batch_words >= self.max_length,
+                not self.pretrain_epochs
+                or self.pretrain_batch_words >= self.max_length,
                 f"at least max_length ({self.max_length})",
             ),
             ("pretrain_learning_rate", self.pretrain_learning_rate > 0, "above 0"),

@@ -157,7 +157,10 @@ def test_other_sizes_than_those_of_the_language_model_are_refused(
             "`optimizer` must be sgd or adamw",
         ),
         ({"rate_decay": 0.0}, r"`rate_decay` must be in \(0, 1\]"),
-        ({"pretrain_batch_words": 10}, r"`pretrain_batch_words` must be at least max"),
+        (
+            {"model": "lstm", "pretrain_epochs": 1, "pretrain_batch_words": 10},
+            "`pretrain_batch_words` must be at least max",
+        ),
     ],
 )
 def test_settings_that_do_not_go_together_are_refused(fields, message):
