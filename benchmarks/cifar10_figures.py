@@ -124,14 +124,15 @@ def main():
 
 
 def _bare_rate(path):
-    """GFLOP/s of bare bfloat16 convolutions on this very machine."""
+    """GFLOP/s of bare convolutions here, in the precision that `auto` trains in."""
     measured, here = json.loads(path.read_text()), describe_machine()
     for key in ("cpu", "cores"):
         if measured["machine"][key] != here[key]:
             raise ValueError(
                 f"{path} is of another machine: {key} {measured['machine'][key]}"
             )
-    return measured["best_gflop_per_second"]["bfloat16"]
+    precision = "bfloat16" if here["bfloat16_in_hardware"] else "float32"
+    return measured["best_gflop_per_second"][precision]
 
 
 def _write_arrays(path):

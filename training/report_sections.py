@@ -47,12 +47,14 @@ class ExplainedText:
         true: Name of the true class.
         predicted: Name of the predicted class.
         score: Probability of the predicted class.
+        is_rough: Whether the words' influence could only be estimated roughly.
     """
 
     words: Sequence[tuple[str, float]]
     true: str
     predicted: str
     score: float
+    is_rough: bool = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from modelyard.training.report_sections import ExplainedText, Section
 
 _NUM_MISTAKES = 20
 _EXCERPT_WORDS = 100
+_ROUGH_GAP = 0.1  # Logits; more of them missing makes the colours a rough picture.
 
 
 def baseline_section(
@@ -148,14 +149,19 @@ def mistakes_section(
         return Section(title=title, note="None: all test texts are classified right.")
     tokens = make_tokens(mistakes)
     explained = Attributor(model).explain(tokens)
+    gaps = np.abs(explained.gaps)
+    rough = gaps > _ROUGH_GAP
     texts = [
         ExplainedText(
             words=excerpt(colour_words(row, values, vocabulary)),
             true=class_names[labels[index]],
             predicted=class_names[scores[index].argmax()],
             score=float(scores[index].max()),
+            is_rough=bool(is_rough),
         )
-        for index, row, values in zip(mistakes, tokens, explained.values, strict=True)
+        for index, row, values, is_rough in zip(
+            mistakes, tokens, explained.values, rough, strict=True
+        )
     ]
     return Section(
         title=title,
@@ -164,7 +170,9 @@ def mistakes_section(
             f"{_EXCERPT_WORDS} words on end that counted most. Blue words spoke for "
             "the prediction, red ones against it, by integrated gradients from the "
             "word vectors. The values of a text sum to what its words added to the "
-            f"logit of the prediction, here up to {np.abs(explained.gaps).max():.2g}."
+            f"logit of the prediction, here up to {gaps.max():.2g}; where more than "
+            f"{_ROUGH_GAP} is missing ({rough.sum()} of {len(gaps)} texts), the "
+            "integral jumps too much to be summed, and the colours are rough."
         ),
         texts=texts,
     )

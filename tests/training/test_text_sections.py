@@ -1,6 +1,9 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
+from modelyard.training.attributions import Attributor
 from modelyard.training.text_sections import (
     baseline_section,
     colour_words,
@@ -151,3 +154,28 @@ def test_run_without_mistakes_explains_nothing(text_model, vocabulary):
     )
     assert section.note == "None: all test texts are classified right."
     assert not section.texts
+
+
+@pytest.mark.parametrize(("gap", "rough"), [(0.01, "0 of 2"), (-0.3, "2 of 2")])
+def test_colours_whose_sum_is_incomplete_are_called_rough(
+    text_model, vocabulary, monkeypatch, gap, rough
+):
+    complete = Attributor.explain
+
+    def explain(self, tokens):
+        found = complete(self, tokens)
+        values = found.values.copy()
+        values[:, 0] += gap
+        return dataclasses.replace(found, values=values)
+
+    monkeypatch.setattr(Attributor, "explain", explain)
+    section = mistakes_section(
+        text_model("sum"),
+        vocabulary,
+        lambda indices: np.full((len(indices), 2), 3, np.int32),
+        scores=np.array([[0.9, 0.1, 0.0], [0.8, 0.2, 0.0]]),
+        labels=np.array([1, 1]),
+        class_names=_NAMES,
+    )
+    assert f"({rough} texts)" in section.note
+    assert [text.is_rough for text in section.texts] == [abs(gap) > 0.1] * 2
