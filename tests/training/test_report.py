@@ -262,7 +262,7 @@ def test_texts_show_what_their_words_did(tmp_path):
         ("for", "--share: 0.00"),
     ]
     assert ".words .against" in text
-    assert "rough" not in page.text
+    assert "colours" not in page.text
     rough = dataclasses.replace(seen, is_rough=True)
     report = make_report(sections=[Section(title="Mistakes", texts=[rough])])
     assert "75.0%, colours are rough good" in write_page(tmp_path, report)[1].text
