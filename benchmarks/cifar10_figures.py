@@ -2,6 +2,7 @@
 
     python benchmarks/conv_rate.py --torch-python PATH
     python benchmarks/cifar10_figures.py --figures fast --torch-python PATH
+    python benchmarks/cifar10_figures.py --figures steps --torch-python PATH
     python benchmarks/cifar10_figures.py --figures best residual transfer
 
 Every training runs in a process of its own; trainings whose times are compared run
@@ -11,9 +12,10 @@ one entry a figure.
 
 `training_gflop_per_second` counts the arithmetic of convolutions and dense layers,
 forward and backward: for the peer in all steps but the first, for ours in the median
-epoch at full image size but the first, with its validation. The figure `steps` has
-next to none. Gradients for the bias of the peer's first layer, which it trains for
-three epochs, are left out of the count.
+epoch at full image size but the first, with its validation. The figure `steps`, short
+trainings at full image size that tell rates alone, has next to none. Gradients for the
+bias of the peer's first layer, which it trains for three epochs, are left out of the
+count.
 """
 
 import argparse
@@ -43,7 +45,7 @@ _CLASSIFIERS: dict[str, dict[str, tuple[str, ...]]] = {
     "steps": {
         "fast_cifar_net_steps": (
             *(*_FAST_NET, "--epochs", "3", "--small-share", "0"),
-            *("--validation-share", "0.002"),
+            *("--validation-share", "0.002", "--max-train-examples", "10240"),
         )
     },
 }
@@ -54,7 +56,8 @@ _TRANSFERS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "transfer_best": {"transfer_all_labels": ("--recipe", "best")},
 }
-_PEER = "airbench94_torch"
+_PEERS = {"fast": "airbench94_torch", "steps": "airbench94_torch_steps"}
+_PEER_STEPS = 20  # Of the figure `steps`.
 _PEER_BATCH = 1024
 _PEER_EXAMPLES = 9.9 * 50_000
 _PEER_LAYERS = (  # As of `_layers`.
@@ -95,9 +98,15 @@ def main():
     arguments = parser.parse_args()
     if arguments.seeds < 1:
         parser.error("--seeds must be at least 1")
-    peer = _PEER if "fast" in arguments.figures and arguments.peer_runs > 0 else None
-    if peer and not arguments.torch_python:
-        parser.error("--figures fast needs --torch-python, or --peer-runs 0")
+    peers = {
+        figure: name
+        for figure, name in _PEERS.items()
+        if figure in arguments.figures and arguments.peer_runs > 0
+    }
+    if peers and not arguments.torch_python:
+        parser.error(
+            f"--figures {' and '.join(peers)} need --torch-python, or --peer-runs 0"
+        )
     bare_rate = None
     if set(arguments.figures) & set(_CLASSIFIERS):
         try:
@@ -110,17 +119,23 @@ def main():
         for figure in arguments.figures:
             for name, options in _CLASSIFIERS.get(figure, {}).items():
                 measure = functools.partial(_classifier, options, bare_rate)
+                if figure == "steps":
+                    measure = functools.partial(_rates, measure)
                 jobs[name] = (measure, arguments.seeds)
             for name, options in _TRANSFERS.get(figure, {}).items():
                 jobs[name] = (functools.partial(_transfer, options), arguments.seeds)
-        if peer:
+        if peers:
             data = Path(folder) / "cifar10.npz"
             _write_arrays(data)
+        for figure, name in peers.items():
+            steps = _PEER_STEPS if figure == "steps" else arguments.peer_steps
             measure = functools.partial(
-                _peer, arguments.torch_python, data, bare_rate, arguments.peer_steps
+                _peer, arguments.torch_python, data, bare_rate, steps
             )
-            jobs[peer] = (measure, min(arguments.peer_runs, arguments.seeds))
-        measure_in_turn(jobs, arguments.output, peer=peer)
+            if figure == "steps":
+                measure = functools.partial(_rates, measure)
+            jobs[name] = (measure, min(arguments.peer_runs, arguments.seeds))
+        measure_in_turn(jobs, arguments.output, peer=peers.get("fast"))
 
 
 def _bare_rate(path):
@@ -169,6 +184,12 @@ def _classifier(options, bare_rate, seed):
     }
 
 
+def _rates(measure, seed):
+    """The rates of a job whose whole time says nothing."""
+    parts = ("_per_second", "share_of_bare_rate")
+    return {k: v for k, v in measure(seed).items() if k.endswith(parts)}
+
+
 def _transfer(options, seed):
     """One run of `transfer-images`."""
     options = ("--dataset", "cifar10", "--seed", str(seed), *options)
@@ -183,8 +204,9 @@ def _transfer(options, seed):
 
 
 def _peer(python, data, bare_rate, steps, seed):
-    """One run of the published recipe, or the start of one."""
-    options = ["--data", str(data), "--seed", str(seed)]
+    """One run of the published recipe, or the start of one, as precise as ours."""
+    precision = "bfloat16" if describe_machine()["bfloat16_in_hardware"] else "float32"
+    options = ["--data", str(data), "--seed", str(seed), "--precision", precision]
     if steps is not None:
         options += ["--max-steps", str(steps)]
     record = run_peer("cifar10_airbench.py", *options, python=python)

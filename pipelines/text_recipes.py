@@ -19,16 +19,29 @@ _NGRAM = {
     "batch_words": 131_072,
 }
 _GATED = {
-    "embedding_dropout": 0.3,
+    "embedding_dropout": 0.5,
     "dropout": 0.5,
+    "epochs": 3,
+    "batch_size": 64,
+    "batch_words": 16_384,
+    "learning_rate": 0.004,
+}
+_ENCODER = {
+    "embedding_dim": 64,
+    "num_layers": 1,
+    "embedding_dropout": 0.5,
+    "dropout": 0.3,
     "epochs": 2,
-    "learning_rate": 0.006,
+    "learning_rate": 0.001,
+    "batch_size": 64,
+    "batch_words": 16_384,
 }
 # Of `fast`, and of `best` where nothing better is known.
 _BOTH: tuple[tuple[dict[str, Any], tuple[str, ...], tuple[str, ...]], ...] = (
     (_NGRAM, (), ("ngram",)),
     ({"buckets": 2**22}, _IMDB, ("ngram",)),
     (_GATED, (), ("gru", "lstm")),
+    (_ENCODER, (), ("transformer", "fnet")),
     ({"dropout": 0.5, "epochs": 3}, (), ("simple_rnn",)),
     ({"embedding_dim": 64, "epochs": 3}, (), ("text_cnn",)),
 )
