@@ -117,7 +117,18 @@ def model_options(config: Config) -> dict[str, Any]:
 
 
 def load_splits(config: Config) -> TextSplits:
-    """Returns the examples that the config names."""
+    """Returns the examples that the config names.
+
+    Raises:
+        RunError: If Keras runs on a backend that cannot tokenize within `tf.data`.
+    """
+    backend = keras.backend.backend()
+    if backend != "tensorflow":
+        raise RunError(
+            "Pipelines on texts need the Keras backend tensorflow, which alone takes "
+            "a TextVectorization into a graph; the models run on all backends. "
+            f"Received: KERAS_BACKEND={backend}"
+        )
     return load_texts(
         config.dataset,
         validation_share=config.validation_share,

@@ -12,6 +12,7 @@ from modelyard.pipelines import classify_text, cli
 from modelyard.pipelines.configs import parse_config
 from modelyard.serving.check import check_saved_model
 from modelyard.serving.predict import load_predictor
+from modelyard.training.run_folder import RunError
 
 _QUIET = Console(quiet=True)
 _GOOD = ("great", "moving", "wonderful", "fresh")
@@ -171,6 +172,15 @@ def test_same_seed_gives_the_same_weights(table, tmp_path):
 def test_settings_out_of_range_are_refused(fields, message):
     with pytest.raises(ValueError, match=message):
         classify_text.Config(**fields)
+
+
+def test_other_backends_are_refused_before_anything_is_written(
+    table, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(RunError, match=r"backend tensorflow.*KERAS_BACKEND=jax"):
+        _run(tmp_path, table)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
