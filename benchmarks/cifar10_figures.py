@@ -105,7 +105,7 @@ def main():
     }
     if peers and not arguments.torch_python:
         parser.error(
-            f"--figures {' and '.join(peers)} need --torch-python, or --peer-runs 0"
+            f"--torch-python is needed for {' and '.join(peers)}, or --peer-runs 0"
         )
     bare_rate = None
     if set(arguments.figures) & set(_CLASSIFIERS):
@@ -146,8 +146,12 @@ def _bare_rate(path):
             raise ValueError(
                 f"{path} is of another machine: {key} {measured['machine'][key]}"
             )
-    precision = "bfloat16" if here["bfloat16_in_hardware"] else "float32"
-    return measured["best_gflop_per_second"][precision]
+    return measured["best_gflop_per_second"][_precision(here)]
+
+
+def _precision(machine):
+    """The precision that `auto` trains in there."""
+    return "bfloat16" if machine["bfloat16_in_hardware"] else "float32"
 
 
 def _write_arrays(path):
@@ -205,7 +209,7 @@ def _transfer(options, seed):
 
 def _peer(python, data, bare_rate, steps, seed):
     """One run of the published recipe, or the start of one, as precise as ours."""
-    precision = "bfloat16" if describe_machine()["bfloat16_in_hardware"] else "float32"
+    precision = _precision(describe_machine())
     options = ["--data", str(data), "--seed", str(seed), "--precision", precision]
     if steps is not None:
         options += ["--max-steps", str(steps)]
