@@ -65,6 +65,7 @@ _OPTIONS = (
     "num_layers",
     "bidirectional",
     "pooling",
+    "word_dropout",
     "embedding_dropout",
     "dropout",
 )
