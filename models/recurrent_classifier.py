@@ -12,7 +12,7 @@ from modelyard.models.checks import (
     check_text_task,
 )
 from modelyard.models.fast_lstm import FastLSTM
-from modelyard.models.sequence_layers import SequencePooling, word_vectors
+from modelyard.models.sequence_layers import SequencePooling
 
 _CELLS = {
     "simple_rnn": layers.SimpleRNN,
@@ -32,7 +32,6 @@ def build_recurrent_classifier(
     num_layers: int = 1,
     bidirectional: bool = True,
     pooling: Literal["last", "max", "mean", "max_mean", "attention"] = "max",
-    word_dropout: float = 0.0,
     embedding_dropout: float = 0.0,
     dropout: float = 0.0,
     weight_drop: float = 0.0,
@@ -54,8 +53,6 @@ def build_recurrent_classifier(
         pooling: What becomes of the outputs of the last layer: `"last"` (the
             output after the last word of each direction), `"max"`, `"mean"`,
             `"max_mean"` (both) or `"attention"` (a weighted mean).
-        word_dropout: Share of the words that training replaces by the unknown word,
-            in [0, 1).
         embedding_dropout: Share of the dimensions of the word vectors dropped in
             training, the same for all words of a text, in [0, 1).
         dropout: Share of the outputs of the layers before the last, and of the
@@ -84,8 +81,10 @@ def build_recurrent_classifier(
     check_choice("cell", cell, _CELLS)
     check_choice("pooling", pooling, _POOLINGS)
     check_choice("implementation", implementation, ("fast", "keras"))
-    for argument, value in {"units": units, "num_layers": num_layers}.items():
+    sizes = {"embedding_dim": embedding_dim, "units": units, "num_layers": num_layers}
+    for argument, value in sizes.items():
         check_integer(argument, value, minimum=1)
+    check_dropout(embedding_dropout, "embedding_dropout")
     check_dropout(dropout)
     check_dropout(weight_drop, "weight_drop")
     is_fast = cell == "lstm" and implementation == "fast"
@@ -95,12 +94,12 @@ def build_recurrent_classifier(
             f"weight_drop={weight_drop}, cell={cell!r}, "
             f"implementation={implementation!r}"
         )
-    tokens, x = word_vectors(
-        vocabulary_size,
-        embedding_dim,
-        word_dropout=word_dropout,
-        embedding_dropout=embedding_dropout,
-    )
+    tokens = keras.Input((None,), dtype="int32", name="tokens")
+    x = layers.Embedding(
+        vocabulary_size, embedding_dim, mask_zero=True, name="embedding"
+    )(tokens)
+    if embedding_dropout > 0:
+        x = layers.SpatialDropout1D(embedding_dropout, name="embedding_dropout")(x)
     for i in range(num_layers):
         if i > 0 and dropout > 0:
             x = layers.SpatialDropout1D(dropout, name=f"dropout{i}")(x)

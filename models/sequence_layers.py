@@ -1,93 +1,15 @@
-"""Layers for padded sequences: words in, pooling, convolution and positions."""
+"""Layers for padded sequences: pooling, convolution and positions."""
 
 import math
 
 import keras
 from keras import layers, ops
 
-from modelyard.models.checks import check_choice, check_dropout, check_integer
+from modelyard.models.checks import check_choice
 
 POOLINGS = ("last", "max", "mean", "max_mean", "attention", "last_max_mean")
 _LOW = -1e9
-_UNKNOWN = 1  # Token id of words that are not in the vocabulary.
 _POSITION_SCALE = 0.05
-
-
-def word_vectors(
-    vocabulary_size: int,
-    embedding_dim: int,
-    *,
-    word_dropout: float,
-    embedding_dropout: float,
-) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-    """Begins a model that reads words.
-
-    Args:
-        vocabulary_size: Number of token ids.
-        embedding_dim: Size of the word vectors.
-        word_dropout: Share of the words that training replaces by the unknown one.
-        embedding_dropout: Share of the vectors' dimensions dropped in training, the
-            same for all words of a text.
-
-    Returns:
-        The input, int32 tokens `(batch, time)`, and the vectors, `(batch, time,
-        embedding_dim)`, masked where the token is 0.
-
-    Raises:
-        ValueError: If an argument is out of range.
-    """
-    check_integer("embedding_dim", embedding_dim, minimum=1)
-    check_dropout(word_dropout, "word_dropout")
-    check_dropout(embedding_dropout, "embedding_dropout")
-    tokens = keras.Input((None,), dtype="int32", name="tokens")
-    words = tokens
-    if word_dropout > 0:
-        words = WordDropout(word_dropout, name="word_dropout")(words)
-    embedding = layers.Embedding(
-        vocabulary_size, embedding_dim, mask_zero=True, name="embedding"
-    )
-    vectors = embedding(words)
-    if embedding_dropout > 0:
-        drop = layers.SpatialDropout1D(embedding_dropout, name="embedding_dropout")
-        vectors = drop(vectors)
-    return tokens, vectors
-
-
-@keras.saving.register_keras_serializable(package="modelyard")
-class WordDropout(layers.Layer):
-    """Replaces words by the unknown word in training, each by chance of its own.
-
-    What a network would learn by heart, such as names, is often missing then, and
-    the vector of the unknown word gets trained.
-
-    Input and output: integers `(batch, time)`; 0, which is padding, stays.
-
-    Args:
-        rate: Share of the words, in [0, 1).
-        seed: Seed of the choice.
-
-    Reference:
-        [Iyyer et al., 2015](https://aclanthology.org/P15-1162/) (dropped words),
-        [Bowman et al., 2016](https://arxiv.org/abs/1511.06349) (made unknown)
-    """
-
-    def __init__(self, rate, *, seed=None, **kwargs):
-        super().__init__(**kwargs)
-        self.rate = rate
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
-
-    def call(self, inputs, *, training=False):
-        """Replaces words."""
-        if not training:
-            return inputs
-        chance = keras.random.uniform(ops.shape(inputs), seed=self.seed_generator)
-        hidden = ops.logical_and(chance < self.rate, inputs != 0)
-        return ops.where(hidden, ops.full_like(inputs, _UNKNOWN), inputs)
-
-    def get_config(self):
-        """Returns the arguments of the constructor."""
-        return {**super().get_config(), "rate": self.rate, "seed": self.seed}
 
 
 @keras.saving.register_keras_serializable(package="modelyard")

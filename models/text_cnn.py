@@ -13,11 +13,7 @@ from modelyard.models.checks import (
     check_text_task,
     kernel_options,
 )
-from modelyard.models.sequence_layers import (
-    MaskedConv1D,
-    SequencePooling,
-    word_vectors,
-)
+from modelyard.models.sequence_layers import MaskedConv1D, SequencePooling
 
 
 def build_text_cnn(
@@ -29,7 +25,6 @@ def build_text_cnn(
     widths: Sequence[int] = (3, 4, 5),
     activation: str = "relu",
     initializer: str = "he_normal",
-    word_dropout: float = 0.0,
     embedding_dropout: float = 0.0,
     dropout: float = 0.5,
     l2: float = 0.0,
@@ -46,8 +41,6 @@ def build_text_cnn(
         widths: Words that a filter sees, one convolution each.
         activation: Activation of the convolutions, a key of `ACTIVATIONS`.
         initializer: Keras name of the kernels' initializer.
-        word_dropout: Share of the words that training replaces by the unknown word,
-            in [0, 1).
         embedding_dropout: Share of the dimensions of the word vectors dropped in
             training, the same for all words of a text, in [0, 1).
         dropout: Share of the features dropped in training, in [0, 1).
@@ -66,17 +59,19 @@ def build_text_cnn(
         [Kim, 2014](https://arxiv.org/abs/1408.5882)
     """
     check_text_task(vocabulary_size, num_classes)
+    check_integer("embedding_dim", embedding_dim, minimum=1)
     check_integer("filters", filters, minimum=1)
     check_sizes("widths", widths)
+    check_dropout(embedding_dropout, "embedding_dropout")
     check_dropout(dropout)
     activate = get_activation(activation)
     kernel = kernel_options(initializer, l2)
-    tokens, x = word_vectors(
-        vocabulary_size,
-        embedding_dim,
-        word_dropout=word_dropout,
-        embedding_dropout=embedding_dropout,
-    )
+    tokens = keras.Input((None,), dtype="int32", name="tokens")
+    x = layers.Embedding(
+        vocabulary_size, embedding_dim, mask_zero=True, name="embedding"
+    )(tokens)
+    if embedding_dropout > 0:
+        x = layers.SpatialDropout1D(embedding_dropout, name="embedding_dropout")(x)
     maxima = []
     for i, width in enumerate(widths):
         conv = MaskedConv1D(

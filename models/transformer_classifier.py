@@ -12,11 +12,7 @@ from modelyard.models.checks import (
     check_integer,
     check_text_task,
 )
-from modelyard.models.sequence_layers import (
-    SequencePooling,
-    SinusoidalPositions,
-    word_vectors,
-)
+from modelyard.models.sequence_layers import SequencePooling, SinusoidalPositions
 
 _EPSILON = 1e-6
 
@@ -31,7 +27,6 @@ def build_transformer_classifier(
     num_heads: int = 4,
     hidden_dim: int | None = None,
     pooling: Literal["mean", "max", "max_mean", "attention"] = "mean",
-    word_dropout: float = 0.0,
     embedding_dropout: float = 0.0,
     dropout: float = 0.1,
     name: str = "transformer_classifier",
@@ -54,8 +49,6 @@ def build_transformer_classifier(
             `embedding_dim` if None.
         pooling: How the words' vectors become one: `"mean"`, `"max"`, `"max_mean"`
             (both) or `"attention"` (a weighted mean).
-        word_dropout: Share of the words that training replaces by the unknown word,
-            in [0, 1).
         embedding_dropout: Share of the dimensions of the word vectors dropped in
             training, the same for all words of a text, in [0, 1).
         dropout: Share of the outputs of each step, of the attention and of the
@@ -88,13 +81,14 @@ def build_transformer_classifier(
         )
     if hidden_dim is not None:
         check_integer("hidden_dim", hidden_dim, minimum=1)
+    check_dropout(embedding_dropout, "embedding_dropout")
     check_dropout(dropout)
-    tokens, x = word_vectors(
-        vocabulary_size,
-        embedding_dim,
-        word_dropout=word_dropout,
-        embedding_dropout=embedding_dropout,
-    )
+    tokens = keras.Input((None,), dtype="int32", name="tokens")
+    x = layers.Embedding(
+        vocabulary_size, embedding_dim, mask_zero=True, name="embedding"
+    )(tokens)
+    if embedding_dropout > 0:
+        x = layers.SpatialDropout1D(embedding_dropout, name="embedding_dropout")(x)
     x = SinusoidalPositions(name="positions")(x)
     for i in range(num_layers):
         x = _encoder_layer(

@@ -97,9 +97,6 @@ class Config:
     given."""
     pooling: str | None = None
     """How a text becomes one vector; the model's own if not given."""
-    word_dropout: float | None = None
-    """Share of the words hidden in training, by the unknown word or, with a language
-    model, by zeros; the model's own if not given."""
     embedding_dropout: float | None = None
     """Share of the dimensions of the word vectors dropped in each training text; the
     model's own if not given."""

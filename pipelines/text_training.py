@@ -65,7 +65,6 @@ _OPTIONS = (
     "num_layers",
     "bidirectional",
     "pooling",
-    "word_dropout",
     "embedding_dropout",
     "dropout",
 )

@@ -45,7 +45,6 @@ CASES: dict[str, tuple[str, dict]] = {
             "embedding_dim": 6,
             "units": 5,
             "num_layers": 2,
-            "word_dropout": 0.3,
             "embedding_dropout": 0.3,
             "dropout": 0.3,
             "weight_drop": 0.3,
