@@ -9,7 +9,12 @@ without `custom_objects` once this package is imported.
 
 from collections.abc import Callable
 
-from modelyard.models.activations import ACTIVATIONS, binary_step, get_activation
+from modelyard.models.activations import (
+    ACTIVATIONS,
+    binary_step,
+    gelu_tanh,
+    get_activation,
+)
 from modelyard.models.convnet import build_convnet
 from modelyard.models.efficientnet_lite import build_efficientnet_lite
 from modelyard.models.fast_cifar_net import build_fast_cifar_net, whiten_patches
@@ -76,6 +81,7 @@ __all__ = [
     "build_transformer_classifier",
     "build_wide_resnet",
     "copy_encoder_weights",
+    "gelu_tanh",
     "get_activation",
     "language_model_sizes",
     "set_naive_bayes_scales",

@@ -29,6 +29,24 @@ def binary_step(x):
     return ops.minimum(ops.sign(x) + 1, 1)
 
 
+@keras.saving.register_keras_serializable(package="modelyard")
+def gelu_tanh(x):
+    """Returns GELU by its approximation with a hyperbolic tangent.
+
+    It is within 5e-4 of the exact one and faster on a CPU.
+
+    Args:
+        x: Float tensor of any shape.
+
+    Returns:
+        A tensor of the same shape and dtype.
+
+    Reference:
+        [Hendrycks and Gimpel, 2016](https://arxiv.org/abs/1606.08415)
+    """
+    return keras.activations.gelu(x, approximate=True)
+
+
 ACTIVATIONS: dict[str, Callable] = {
     "linear": keras.activations.linear,
     "binary_step": binary_step,
@@ -38,6 +56,7 @@ ACTIVATIONS: dict[str, Callable] = {
     "leaky_relu": keras.activations.leaky_relu,
     "swish": keras.activations.silu,
     "gelu": keras.activations.gelu,
+    "gelu_tanh": gelu_tanh,
     "softmax": keras.activations.softmax,
 }
 
@@ -47,8 +66,9 @@ def get_activation(name: str) -> Callable:
 
     Args:
         name: A key of `ACTIVATIONS`. `"leaky_relu"` has a slope of 0.2 below
-            zero, `"gelu"` is the exact one, `"softmax"` runs over the last axis
-            (units or channels), `"binary_step"` has no useful gradient.
+            zero, `"gelu"` is the exact one and `"gelu_tanh"` its fast
+            approximation, `"softmax"` runs over the last axis (units or
+            channels), `"binary_step"` has no useful gradient.
 
     Returns:
         A function from a tensor to a tensor of the same shape.

@@ -18,6 +18,7 @@ EXPECTED = {
     "leaky_relu": [-0.4, -0.1, 0, 0.5, 2],
     "swish": X * SIGMOID,
     "gelu": X * NORMAL,
+    "gelu_tanh": X * (1 + np.tanh((2 / np.pi) ** 0.5 * (X + 0.044715 * X**3))) / 2,
     "softmax": np.exp(X) / np.exp(X).sum(),
 }
 
