@@ -120,7 +120,7 @@ RECIPES = (
     Recipe(
         "best",
         "",
-        {**_AIRBENCH, "epochs": 24, "widths": (128, 384, 384), "cutout": 8},
+        {**_AIRBENCH, "epochs": 30, "widths": (128, 384, 384), "cutout": 8},
         datasets=_CIFAR,
         models=("fast_cifar_net",),
     ),
