@@ -122,14 +122,15 @@ class PatchWhitening(layers.Layer):
     def build(self, input_shape):
         """Creates the kernel and the bias."""
         size = _PATCH * _PATCH * input_shape[-1]
+        # First, as in files from when it was trained and the kernel was not.
+        self.bias = self.add_weight(
+            name="bias", shape=(2 * size,), initializer="zeros", trainable=False
+        )
         self.kernel = self.add_weight(
             name="kernel",
             shape=(_PATCH, _PATCH, input_shape[-1], 2 * size),
             initializer="orthogonal",
             trainable=False,
-        )
-        self.bias = self.add_weight(
-            name="bias", shape=(2 * size,), initializer="zeros", trainable=False
         )
 
     def call(self, inputs):
