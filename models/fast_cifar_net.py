@@ -33,7 +33,7 @@ def build_fast_cifar_net(
     A block is conv, max-pool, normalisation, activation, conv, normalisation,
     activation. The whitening convolution is meant to be set from the training
     images by `whiten_patches` before training, and does not train. In the paper its
-    bias does for three epochs, which here costs an eighth of every step.
+    bias does for three epochs; on a CPU that makes a step an eighth longer.
 
     Args:
         input_shape: `(height, width, channels)`, both sides at least 9. Both may be

@@ -48,6 +48,17 @@ def test_bfloat16_maps_keep_float32_statistics(maps):
         np.testing.assert_allclose(one, other, rtol=1e-2)
 
 
+@pytest.mark.parametrize(("size", "dtype"), [(1, "float32"), (6, "float64")])
+def test_single_positions_and_float64_are_normalised_as_by_keras(maps, size, dtype):
+    few = maps[:size, :size, :size].astype(dtype)
+    expected = layers.BatchNormalization(dtype=dtype)
+    received = FusedBatchNormalization(dtype=dtype)
+    answer = expected(few, training=True)
+    np.testing.assert_allclose(received(few, training=True), answer, atol=1e-5)
+    for one, other in zip(received.get_weights(), expected.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5)
+
+
 def test_frozen_or_at_inference_it_uses_the_moving_statistics(maps):
     layer = FusedBatchNormalization()
     layer(maps, training=True)
