@@ -10,8 +10,8 @@ from modelyard.pipelines.recipes import Recipe
 
 _CIFAR = ("cifar10", "cifar100")
 _AIRBENCH: dict[str, Any] = {
-    "epochs": 8,
-    "small_share": 3 / 8,
+    "epochs": 10,
+    "small_share": 0.7,
     "batch_size": 1960,
     "validation_share": 1 / 50,
     "optimizer": "filter_muon",
@@ -120,7 +120,13 @@ RECIPES = (
     Recipe(
         "best",
         "",
-        {**_AIRBENCH, "epochs": 30, "widths": (128, 384, 384), "cutout": 8},
+        {
+            **_AIRBENCH,
+            "epochs": 30,
+            "small_share": 3 / 8,
+            "widths": (128, 384, 384),
+            "cutout": 8,
+        },
         datasets=_CIFAR,
         models=("fast_cifar_net",),
     ),
