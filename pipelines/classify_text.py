@@ -62,6 +62,9 @@ class Config:
     """Update rule."""
     learning_rate: float = 0.002
     """Peak learning rate."""
+    embedding_rate_scale: float = 1.0
+    """Learning rate of the word vectors, relative to that of everything else; for sgd
+    and adamw."""
     schedule: Literal["constant", "cosine", "one_cycle"] = "one_cycle"
     """Course of the learning rate after its warm-up."""
     warmup_share: float = 0.2
@@ -154,6 +157,13 @@ class Config:
                 "batch_words",
                 self.batch_words >= self.max_length,
                 f"at least max_length ({self.max_length})",
+            ),
+            ("embedding_rate_scale", self.embedding_rate_scale > 0, "above 0"),
+            (
+                "embedding_rate_scale",
+                self.embedding_rate_scale == 1
+                or (self.model != "ngram" and self.optimizer in ("sgd", "adamw")),
+                "1 unless the optimizer is sgd or adamw, and the model not ngram",
             ),
             ("early_stopping", self.early_stopping >= 0, "at least 0"),
             ("pretrain_epochs", self.pretrain_epochs >= 0, "at least 0"),

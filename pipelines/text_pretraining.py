@@ -132,6 +132,8 @@ def fine_tune(
         for name in names
         for variable in model.get_layer(name).trainable_variables
     }
+    for path, scale in setup.embedding_scale(config, model).items():
+        scales[path] *= scale
     stages = _plan_stages(config, groups)
     total = sum(epochs for _, epochs in stages)
     parts: list[Progress] = []

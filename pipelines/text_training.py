@@ -190,8 +190,18 @@ def compile_model(
         if config.naive_bayes:
             set_naive_bayes_scales(model, tokens.train, splits.train.labels)
         steps = steps_per_epoch(config, tokens) * config.epochs
-        compile_classifier(model, config, steps)
+        compile_classifier(
+            model, config, steps, rate_scales=embedding_scale(config, model)
+        )
     return model
+
+
+def embedding_scale(config: Config, model: keras.Model) -> dict[str, float]:
+    """The factor of the learning rate of the word vectors, by path of the variable."""
+    if config.embedding_rate_scale == 1:
+        return {}
+    vectors = model.get_layer("embedding").trainable_variables[0]
+    return {vectors.path: config.embedding_rate_scale}
 
 
 def fit(

@@ -158,6 +158,25 @@ def test_same_seed_gives_the_same_weights(table, tmp_path):
     assert other.shape != first.shape or not np.allclose(other, first)
 
 
+def test_word_vectors_learn_at_their_own_rate(table, tmp_path):
+    flags = ("--no-export", "--no-baseline", "--model", "text_cnn", *_SMALL[:2])
+    sgd = ("--optimizer", "sgd", "--weight-decay", "0", "--learning-rate", "0.1")
+    scale = ("--embedding-rate-scale", "1e-9")
+    first, second = (
+        keras.models.load_model(
+            _run(tmp_path, table, *flags, *sgd, *scale, "--epochs", n) / "model.keras"
+        )
+        for n in ("1", "2")
+    )
+
+    def changed(name):
+        before, after = (m.get_layer(name).get_weights()[0] for m in (first, second))
+        return not np.allclose(before, after, rtol=0, atol=1e-6)
+
+    assert changed("logits")
+    assert not changed("embedding")
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
@@ -167,6 +186,15 @@ def test_same_seed_gives_the_same_weights(table, tmp_path):
         ({"model": "lstm", "naive_bayes": True}, "unless the model is ngram"),
         ({"naive_bayes": True, "embedding_dim": 8}, "without embedding_dim"),
         ({"learning_rate": 0.0}, "`learning_rate` must be above 0"),
+        ({"embedding_rate_scale": 0.0}, "`embedding_rate_scale` must be above 0"),
+        (
+            {"embedding_rate_scale": 9.0},
+            "`embedding_rate_scale` must be 1 unless .*embedding_rate_scale=9.0",
+        ),
+        (
+            {"model": "lstm", "optimizer": "adam", "embedding_rate_scale": 9.0},
+            "`embedding_rate_scale` must be 1 unless the optimizer is sgd or adamw",
+        ),
     ],
 )
 def test_settings_out_of_range_are_refused(fields, message):
