@@ -111,6 +111,7 @@ def build_language_model_classifier(
     units: int = 512,
     num_layers: int = 2,
     hidden_units: int = 50,
+    pooling: str = "last_max_mean",
     word_dropout: float = 0.05,
     embedding_dropout: float = 0.2,
     dropout: float = 0.2,
@@ -119,7 +120,7 @@ def build_language_model_classifier(
 ) -> keras.Model:
     """Builds a classifier on the layers of a language model.
 
-    The last, the greatest and the mean state go through a hidden layer.
+    The pooled states go through a hidden layer.
     `copy_encoder_weights` gives it what a language model learned, and
     `unfreezing_groups` says in which order its layers are trained then.
 
@@ -130,6 +131,8 @@ def build_language_model_classifier(
         units: As of the language model.
         num_layers: As of the language model.
         hidden_units: Units of the layer `features`.
+        pooling: How the states become one vector, a mode of `SequencePooling`; by
+            default the last, the greatest and the mean side by side.
         word_dropout: As in `build_recurrent_language_model`.
         embedding_dropout: As in `build_recurrent_language_model`.
         dropout: As in `build_recurrent_language_model`; also before both dense
@@ -158,7 +161,7 @@ def build_language_model_classifier(
         dropout=dropout,
         weight_drop=weight_drop,
     )
-    x = SequencePooling("last_max_mean", name="pool")(x)
+    x = SequencePooling(pooling, name="pool")(x)
     if dropout > 0:
         x = layers.Dropout(dropout, name="hidden_dropout")(x)
     x = layers.Dense(hidden_units, activation="relu", name="features")(x)

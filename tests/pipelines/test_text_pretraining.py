@@ -11,6 +11,7 @@ from rich.console import Console
 from modelyard.models import unfreezing_groups
 from modelyard.pipelines import classify_text
 from modelyard.pipelines.configs import parse_config
+from modelyard.pipelines.recipes import recipe_values
 from modelyard.serving.check import check_saved_model
 
 _ENCODER = ("embedding", "recurrent0")
@@ -87,6 +88,16 @@ def test_groups_are_unfrozen_one_an_epoch(pretrained):
     after = _weights(pretrained)
     for name in _ENCODER:
         assert not np.array_equal(before[name][0], after[name][0]), name
+
+
+def test_fast_recipe_of_imdb_suits_a_language_model(pretrained, table, tmp_path):
+    values = recipe_values(classify_text.RECIPES, "fast", "imdb_reviews", "lstm")
+    flags = ("--model", "lstm", "--pretrained", str(pretrained), "--epochs", "1")
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({**values, "recipe": "fast"}))
+    folder = _run(tmp_path, table, "--config", str(config), *flags)
+    model = keras.models.load_model(folder / "model.keras")
+    assert model.get_layer("pool").mode == values["pooling"]
 
 
 def test_without_unfreezing_only_the_head_is_trained(pretrained, table, tmp_path):
