@@ -1,5 +1,7 @@
 """Recurrent language models, and classifiers that start from what they learned."""
 
+from typing import Literal
+
 import keras
 from keras import layers
 
@@ -111,7 +113,9 @@ def build_language_model_classifier(
     units: int = 512,
     num_layers: int = 2,
     hidden_units: int = 50,
-    pooling: str = "last_max_mean",
+    pooling: Literal[
+        "last", "max", "mean", "max_mean", "attention", "last_max_mean"
+    ] = "last_max_mean",
     word_dropout: float = 0.05,
     embedding_dropout: float = 0.2,
     dropout: float = 0.2,
@@ -120,9 +124,9 @@ def build_language_model_classifier(
 ) -> keras.Model:
     """Builds a classifier on the layers of a language model.
 
-    The pooled states go through a hidden layer.
-    `copy_encoder_weights` gives it what a language model learned, and
-    `unfreezing_groups` says in which order its layers are trained then.
+    The pooled states go through a hidden layer. `copy_encoder_weights` gives it what
+    a language model learned, and `unfreezing_groups` says in which order its layers
+    are trained then.
 
     Args:
         vocabulary_size: As of the language model.
