@@ -25,6 +25,7 @@ from modelyard.models.ngram_classifier import (
     set_naive_bayes_scales,
     word_contributions,
 )
+from modelyard.models.ngram_embedding import NgramEmbedding
 from modelyard.models.perceptrons import build_mlp, build_perceptron
 from modelyard.models.recurrent_classifier import build_recurrent_classifier
 from modelyard.models.recurrent_language_model import (
@@ -63,6 +64,7 @@ __all__ = [
     "BUILDERS",
     "TEXT_BUILDERS",
     "FastLSTM",
+    "NgramEmbedding",
     "binary_step",
     "build_convnet",
     "build_efficientnet_lite",

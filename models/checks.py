@@ -80,6 +80,12 @@ def check_dropout(dropout: float, argument: str = "dropout") -> None:
         )
 
 
+def check_ngrams(ngrams: int, buckets: int) -> None:
+    """Raises ValueError unless n-grams of 1 to 5 words share a number of rows."""
+    check_integer("ngrams", ngrams, minimum=1, maximum=5)
+    check_integer("buckets", buckets, minimum=1, maximum=2**30)
+
+
 def check_choice(argument: str, value: str, known: Iterable[str]) -> None:
     """Raises ValueError with the known names unless `value` is one of them."""
     known = tuple(known)

@@ -104,20 +104,8 @@ class NgramBag(layers.Layer):
         return total / ops.maximum(ops.sum(present, axis=1, keepdims=True), 1)
 
     def ngram_ids(self, tokens):
-        """Returns the row of every n-gram, int32 `(batch, words, ngrams)`.
-
-        Entry `[i, t, n]` is that of the `n + 1` words from word `t` on, 0 where the
-        text has no more so many.
-        """
-        following = hashed = tokens = ops.cast(tokens, "int32")
-        ids = [tokens]
-        for _ in range(1, self.ngrams):
-            following = ops.pad(following[:, 1:], [[0, 0], [0, 1]])
-            hashed = (hashed * _MULTIPLIERS[0] + following) * _MULTIPLIERS[1]
-            mixed = ops.bitwise_xor(hashed, ops.right_shift(hashed, _SHIFT))
-            row = self.vocabulary_size + ops.mod(mixed, self.buckets)
-            ids.append(ops.where(following > 0, row, ops.zeros_like(row)))
-        return ops.stack(ids, axis=-1)
+        """Returns the row of every n-gram, as the function `ngram_ids` does."""
+        return ngram_ids(tokens, self.ngrams, self.vocabulary_size, self.buckets)
 
     def word_contributions(self, tokens):
         """Returns what each word adds to the output, `(batch, words, units)`.
@@ -171,6 +159,30 @@ class NgramBag(layers.Layer):
         if self.combine == "sum":
             rows = ops.take(self.scale, ids, axis=0) * rows
         return rows
+
+
+def ngram_ids(tokens, ngrams, vocabulary_size, buckets):
+    """Returns the row of every n-gram, int32 `(batch, words, ngrams)`.
+
+    Entry `[i, t, n]` is that of the `n + 1` words from word `t` on, 0 where the text
+    has no more so many. A word has the row of its id; longer n-grams are hashed into
+    `buckets` rows from `vocabulary_size` on.
+
+    Args:
+        tokens: Int `(batch, words)`, padded with 0 at the end.
+        ngrams: Words in the longest n-gram, at least 1.
+        vocabulary_size: Number of token ids.
+        buckets: Rows of n-grams of two and more words.
+    """
+    following = hashed = tokens = ops.cast(tokens, "int32")
+    ids = [tokens]
+    for _ in range(1, ngrams):
+        following = ops.pad(following[:, 1:], [[0, 0], [0, 1]])
+        hashed = (hashed * _MULTIPLIERS[0] + following) * _MULTIPLIERS[1]
+        mixed = ops.bitwise_xor(hashed, ops.right_shift(hashed, _SHIFT))
+        row = vocabulary_size + ops.mod(mixed, buckets)
+        ids.append(ops.where(following > 0, row, ops.zeros_like(row)))
+    return ops.stack(ids, axis=-1)
 
 
 def _flatten(ids):

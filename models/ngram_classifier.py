@@ -11,6 +11,7 @@ from modelyard.models.checks import (
     check_dropout,
     check_integer,
     check_l2,
+    check_ngrams,
     check_text_task,
 )
 from modelyard.models.ngram_bag import NgramBag
@@ -67,8 +68,7 @@ def build_ngram_classifier(
         [Joulin et al., 2016](https://arxiv.org/abs/1607.01759)
     """
     check_text_task(vocabulary_size, num_classes)
-    check_integer("ngrams", ngrams, minimum=1, maximum=5)
-    check_integer("buckets", buckets, minimum=1, maximum=2**30)
+    check_ngrams(ngrams, buckets)
     if embedding_dim is not None:
         check_integer("embedding_dim", embedding_dim, minimum=1)
     check_dropout(dropout)

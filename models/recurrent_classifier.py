@@ -9,9 +9,11 @@ from modelyard.models.checks import (
     check_choice,
     check_dropout,
     check_integer,
+    check_ngrams,
     check_text_task,
 )
 from modelyard.models.fast_lstm import FastLSTM
+from modelyard.models.ngram_embedding import embed_words
 from modelyard.models.sequence_layers import SequencePooling
 
 _CELLS = {
@@ -28,6 +30,8 @@ def build_recurrent_classifier(
     *,
     cell: Literal["simple_rnn", "gru", "lstm"] = "lstm",
     embedding_dim: int = 64,
+    ngrams: int = 1,
+    buckets: int = 2**18,
     units: int = 64,
     num_layers: int = 1,
     bidirectional: bool = True,
@@ -46,6 +50,9 @@ def build_recurrent_classifier(
         num_classes: Number of classes, at least 2.
         cell: `"simple_rnn"`, `"gru"` or `"lstm"`.
         embedding_dim: Size of the word vectors.
+        ngrams: Words in the longest n-gram with a vector, 1 to 5; those of the n-grams
+            that begin at a word are added to its own.
+        buckets: Rows that the n-grams of two and more words are hashed into.
         units: Size of the state in each direction.
         num_layers: Number of recurrent layers.
         bidirectional: Whether every layer also reads from the last word to the
@@ -84,6 +91,7 @@ def build_recurrent_classifier(
     sizes = {"embedding_dim": embedding_dim, "units": units, "num_layers": num_layers}
     for argument, value in sizes.items():
         check_integer(argument, value, minimum=1)
+    check_ngrams(ngrams, buckets)
     check_dropout(embedding_dropout, "embedding_dropout")
     check_dropout(dropout)
     check_dropout(weight_drop, "weight_drop")
@@ -95,11 +103,14 @@ def build_recurrent_classifier(
             f"implementation={implementation!r}"
         )
     tokens = keras.Input((None,), dtype="int32", name="tokens")
-    x = layers.Embedding(
-        vocabulary_size, embedding_dim, mask_zero=True, name="embedding"
-    )(tokens)
-    if embedding_dropout > 0:
-        x = layers.SpatialDropout1D(embedding_dropout, name="embedding_dropout")(x)
+    x = embed_words(
+        tokens,
+        vocabulary_size,
+        embedding_dim,
+        ngrams=ngrams,
+        buckets=buckets,
+        dropout=embedding_dropout,
+    )
     for i in range(num_layers):
         if i > 0 and dropout > 0:
             x = layers.SpatialDropout1D(dropout, name=f"dropout{i}")(x)

@@ -13,6 +13,7 @@ from modelyard.models.checks import (
     check_text_task,
     kernel_options,
 )
+from modelyard.models.ngram_embedding import embed_words
 from modelyard.models.sequence_layers import MaskedConv1D, SequencePooling
 
 
@@ -67,11 +68,7 @@ def build_text_cnn(
     activate = get_activation(activation)
     kernel = kernel_options(initializer, l2)
     tokens = keras.Input((None,), dtype="int32", name="tokens")
-    x = layers.Embedding(
-        vocabulary_size, embedding_dim, mask_zero=True, name="embedding"
-    )(tokens)
-    if embedding_dropout > 0:
-        x = layers.SpatialDropout1D(embedding_dropout, name="embedding_dropout")(x)
+    x = embed_words(tokens, vocabulary_size, embedding_dim, dropout=embedding_dropout)
     maxima = []
     for i, width in enumerate(widths):
         conv = MaskedConv1D(

@@ -10,8 +10,10 @@ from modelyard.models.checks import (
     check_choice,
     check_dropout,
     check_integer,
+    check_ngrams,
     check_text_task,
 )
+from modelyard.models.ngram_embedding import embed_words
 from modelyard.models.sequence_layers import SequencePooling, SinusoidalPositions
 
 _EPSILON = 1e-6
@@ -23,6 +25,8 @@ def build_transformer_classifier(
     *,
     mixing: Literal["attention", "fourier"] = "attention",
     embedding_dim: int = 128,
+    ngrams: int = 1,
+    buckets: int = 2**18,
     num_layers: int = 2,
     num_heads: int = 4,
     hidden_dim: int | None = None,
@@ -43,6 +47,9 @@ def build_transformer_classifier(
         num_classes: Number of classes, at least 2.
         mixing: `"attention"`, or `"fourier"` after FNet.
         embedding_dim: Size of the vectors, an even number; `num_heads` divides it.
+        ngrams: Words in the longest n-gram with a vector, 1 to 5; those of the n-grams
+            that begin at a word are added to its own.
+        buckets: Rows that the n-grams of two and more words are hashed into.
         num_layers: Number of layers.
         num_heads: Heads of the attention.
         hidden_dim: Units between the two dense steps of a layer; four times
@@ -74,6 +81,7 @@ def build_transformer_classifier(
     sizes = {"embedding_dim": embedding_dim, "num_layers": num_layers}
     for argument, value in {**sizes, "num_heads": num_heads}.items():
         check_integer(argument, value, minimum=1)
+    check_ngrams(ngrams, buckets)
     if embedding_dim % 2 or (mixing == "attention" and embedding_dim % num_heads):
         raise ValueError(
             "`embedding_dim` must be even and divisible by `num_heads`. "
@@ -84,11 +92,14 @@ def build_transformer_classifier(
     check_dropout(embedding_dropout, "embedding_dropout")
     check_dropout(dropout)
     tokens = keras.Input((None,), dtype="int32", name="tokens")
-    x = layers.Embedding(
-        vocabulary_size, embedding_dim, mask_zero=True, name="embedding"
-    )(tokens)
-    if embedding_dropout > 0:
-        x = layers.SpatialDropout1D(embedding_dropout, name="embedding_dropout")(x)
+    x = embed_words(
+        tokens,
+        vocabulary_size,
+        embedding_dim,
+        ngrams=ngrams,
+        buckets=buckets,
+        dropout=embedding_dropout,
+    )
     x = SinusoidalPositions(name="positions")(x)
     for i in range(num_layers):
         x = _encoder_layer(

@@ -85,9 +85,10 @@ class Config:
     naive_bayes: bool = False
     """Let the words that naive Bayes finds telling learn faster; for ngram."""
     ngrams: int | None = None
-    """Longest n-gram of the ngram model; the model's own if not given."""
+    """Longest n-gram that has a weight (ngram) or a vector (recurrent networks and
+    transformers); the model's own if not given."""
     buckets: int | None = None
-    """Rows that its n-grams of two and more words share; the model's own if not
+    """Rows that the n-grams of two and more words share; the model's own if not
     given."""
     embedding_dim: int | None = None
     """Size of the word vectors; the model's own if not given."""
@@ -189,6 +190,11 @@ class Config:
                 "optimizer",
                 not self.has_language_model or self.optimizer in ("sgd", "adamw"),
                 "sgd or adamw with a language model",
+            ),
+            (
+                "ngrams",
+                not self.has_language_model or self.ngrams in (None, 1),
+                "1 with a language model, whose vectors are of words alone",
             ),
             ("rate_decay", 0 < self.rate_decay <= 1, "in (0, 1]"),
             (

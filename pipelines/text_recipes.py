@@ -37,6 +37,7 @@ _SGD = {
 }
 _LSTM = {
     **_SGD,
+    "ngrams": 2,
     "embedding_dropout": 0.2,
     "pooling": "max_mean",
     "max_length": 700,
@@ -86,6 +87,7 @@ RECIPES = (
     ),
     # Not on `reviews`, whose films are in all splits: AdamW was better there.
     Recipe("fast", "", _LSTM, ("imdb_reviews",), ("lstm",)),
+    Recipe("fast", "", {"ngrams": 2}, ("imdb_reviews",), ("transformer",)),
     Recipe(
         "best",
         "",

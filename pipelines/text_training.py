@@ -58,7 +58,6 @@ LANGUAGE_MODEL_FILE = "language_model.keras"
 VOCABULARY_FILE = "vocabulary.json"
 SIZES = ("embedding_dim", "units", "num_layers")  # Of a language model.
 _OPTIONS = (
-    "ngrams",
     "buckets",
     "embedding_dim",
     "units",
@@ -96,7 +95,9 @@ def model_options(config: Config) -> dict[str, Any]:
         ValueError: If a field is given that the model does not take.
         RunError: If `pretrained` is not a run with a language model.
     """
-    options = builder_options(config, _builder(config), _OPTIONS)
+    # A language model's classifier reads words alone: `ngrams` is 1 if given.
+    names = _OPTIONS if config.has_language_model else ("ngrams", *_OPTIONS)
+    options = builder_options(config, _builder(config), names)
     if config.pretrained is None:
         return options
     folder = Path(config.pretrained)

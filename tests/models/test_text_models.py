@@ -174,6 +174,7 @@ def test_bad_argument_is_named(family, vocabulary_size, num_classes, options, me
         ("recurrent_classifier", {"cell": "lstn"}, r'`cell` .*mean "lstm"'),
         ("recurrent_classifier", {"units": 0}, r"`units` must .*units=0"),
         ("recurrent_classifier", {"num_layers": 0}, r"`num_layers` .*num_layers=0"),
+        ("recurrent_classifier", {"ngrams": 0}, r"`ngrams` .* 1 to 5\. .*ngrams=0"),
         ("recurrent_classifier", {"pooling": "sum"}, r"`pooling` .*'sum'"),
         ("recurrent_classifier", {"implementation": "x"}, r"`implementation` .*'x'"),
         (
@@ -185,6 +186,7 @@ def test_bad_argument_is_named(family, vocabulary_size, num_classes, options, me
         ("transformer_classifier", {"pooling": "last"}, r"`pooling` must .*'last'"),
         ("transformer_classifier", {"embedding_dim": 9}, r"even and .*_dim=9"),
         ("transformer_classifier", {"num_heads": 3}, r"divisible .*num_heads=3"),
+        ("transformer_classifier", {"buckets": 0}, r"`buckets` must .*buckets=0"),
         ("transformer_classifier", {"hidden_dim": 0}, r"`hidden_dim` must .*=0"),
     ],
 )

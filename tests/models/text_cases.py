@@ -21,6 +21,10 @@ CASES: dict[str, tuple[str, dict]] = {
             ("lstm", "attention"),
         ]
     },
+    "lstm_ngrams": (
+        "recurrent_classifier",
+        {"embedding_dim": 6, "units": 5, "ngrams": 3, "buckets": 64},
+    ),
     "lstm_keras": (
         "recurrent_classifier",
         {"embedding_dim": 6, "units": 5, "implementation": "keras", "pooling": "last"},
@@ -57,6 +61,10 @@ CASES: dict[str, tuple[str, dict]] = {
     "transformer_attention": (
         "transformer_classifier",
         {"embedding_dim": 8, "num_heads": 2, "pooling": "attention", "num_layers": 1},
+    ),
+    "transformer_ngrams": (
+        "transformer_classifier",
+        {"embedding_dim": 8, "num_heads": 2, "ngrams": 2, "buckets": 64},
     ),
     "fourier": (
         "transformer_classifier",

@@ -138,7 +138,13 @@ def test_data_shows_sizes_lengths_and_excerpts(table, capsys):
 @pytest.mark.parametrize("model", [m for m in classify_text.MODELS if m != "ngram"])
 def test_every_model_runs_and_is_exported(model, root, table):
     one_layer = ("--embedding-dim", "8", "--num-layers", "1")
-    options = {"text_cnn": _SMALL[:2], "transformer": one_layer, "fnet": one_layer}
+    ngrams = ("--ngrams", "2", "--buckets", "64")
+    options = {
+        "text_cnn": _SMALL[:2],
+        "transformer": (*one_layer, *ngrams),
+        "fnet": one_layer,
+        "gru": (*_SMALL, *ngrams),
+    }
     folder = _run(
         root,
         table,

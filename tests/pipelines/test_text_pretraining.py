@@ -94,7 +94,7 @@ def test_fast_recipe_of_imdb_suits_a_language_model(pretrained, table, tmp_path)
     values = recipe_values(classify_text.RECIPES, "fast", "imdb_reviews", "lstm")
     flags = ("--model", "lstm", "--pretrained", str(pretrained), "--epochs", "1")
     config = tmp_path / "config.json"
-    config.write_text(json.dumps({**values, "recipe": "fast"}))
+    config.write_text(json.dumps({**values, "recipe": "fast", "ngrams": 1}))
     folder = _run(tmp_path, table, "--config", str(config), *flags)
     model = keras.models.load_model(folder / "model.keras")
     assert model.get_layer("pool").mode == values["pooling"]
@@ -166,6 +166,10 @@ def test_other_sizes_than_those_of_the_language_model_are_refused(
         (
             {"model": "lstm", "pretrain_epochs": 1, "optimizer": "adam"},
             "`optimizer` must be sgd or adamw",
+        ),
+        (
+            {"model": "lstm", "pretrain_epochs": 1, "ngrams": 2},
+            "`ngrams` must be 1 with a language model",
         ),
         ({"rate_decay": 0.0}, r"`rate_decay` must be in \(0, 1\]"),
         (

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 from keras import layers, ops
 
+from modelyard.models import build_recurrent_classifier
 from modelyard.training.attributions import Attributor
 
 _TOKENS = np.array(
@@ -77,6 +78,17 @@ def test_attributions_are_complete(text_model, kind, gap):
     assert np.abs(change).max() > 0.2
     np.testing.assert_allclose(found.values.sum(1), change, atol=gap)
     np.testing.assert_allclose(found.gaps, found.values.sum(1) - change, atol=1e-6)
+
+
+def test_ngrams_count_for_the_word_that_they_begin_at():
+    keras.utils.set_random_seed(0)
+    model = build_recurrent_classifier(12, 3, embedding_dim=6, units=5, ngrams=2)
+    table = model.get_layer("embedding").table
+    table.assign(np.random.default_rng(0).normal(size=table.shape))
+    found = Attributor(model).explain(_TOKENS)
+    assert np.abs(found.logits - found.baseline_logits).max() > 0.2
+    assert np.abs(found.gaps).max() < 3e-3
+    np.testing.assert_array_equal(found.values[_TOKENS == 0], 0)
 
 
 def test_a_single_point_on_the_line_is_not_complete(text_model):
