@@ -27,7 +27,7 @@ _QUICK = (
     # AdamW gets furthest in one epoch, though not in four.
     *("--optimizer", "adamw", "--learning-rate", "0.004", "--weight-decay", "0.01"),
     *("--embedding-rate-scale", "1", "--embedding-dropout", "0.5", "--clip-norm", "1"),
-    *("--pooling", "max"),
+    *("--pooling", "max", "--ngrams", "1"),
 )
 _PEER = "keras_io_bidirectional_lstm"
 _SERVED_TEXTS = 2000

@@ -1,4 +1,4 @@
-"""Word vectors that know the words behind them."""
+"""Word vectors, with those of n-grams where they are wanted."""
 
 import keras
 from keras import layers, ops
@@ -10,7 +10,7 @@ _SPREAD = 0.05
 
 @keras.saving.register_keras_serializable(package="modelyard")
 class NgramEmbedding(layers.Layer):
-    """Adds the vectors of the n-grams that begin at a word to the word's own.
+    """Word vectors, each with those of the n-grams that begin at the word added.
 
     N-grams of two and more words are hashed into `buckets` rows behind those of the
     words, so that some share a row. Their vectors start as zeros, so that an n-gram
@@ -27,7 +27,7 @@ class NgramEmbedding(layers.Layer):
 
     Reference:
         [Joulin et al., 2016](https://arxiv.org/abs/1607.01759) (hashed n-grams),
-        [Roy et al., 2022](https://arxiv.org/abs/2207.06366) (added to word vectors)
+        [Roy et al., 2022](https://arxiv.org/abs/2207.06366) (beside word vectors)
     """
 
     def __init__(self, vocabulary_size, dim, *, ngrams=2, buckets=2**18, **kwargs):
