@@ -1,8 +1,11 @@
 """Fitting a compiled model with checkpoints, resume and early stopping."""
 
+import contextlib
 import math
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import keras
@@ -87,22 +90,47 @@ def fit_resumably(
             recorder,
         ]
         try:
-            model.fit(
-                clock.attach(make_dataset(progress.epoch)),
-                validation_data=validation,
-                initial_epoch=progress.epoch,
-                epochs=epochs,
-                steps_per_epoch=steps_per_epoch,
-                shuffle=False,  # The dataset shuffles.
-                verbose=0,
-                callbacks=callbacks,
-            )
+            with _remembered_interrupts(recorder.interrupts):
+                model.fit(
+                    clock.attach(make_dataset(progress.epoch)),
+                    validation_data=validation,
+                    initial_epoch=progress.epoch,
+                    epochs=epochs,
+                    steps_per_epoch=steps_per_epoch,
+                    shuffle=False,  # The dataset shuffles.
+                    verbose=0,
+                    callbacks=callbacks,
+                )
         finally:
             display.close()
     if progress.stopped_early:
         load_checkpoint(checkpoints / _BEST, model)
     model.optimizer.finalize_variable_values(model.trainable_variables)
     return progress
+
+
+@contextlib.contextmanager
+def _remembered_interrupts(received: list[int]) -> Iterator[None]:
+    """Notes each SIGINT, which also does what it did before.
+
+    Keras converts the logs of a step in a bare `except`, where a KeyboardInterrupt
+    gets lost.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or not callable(before):
+        yield
+        return
+
+    def note(number, frame):
+        received.append(number)
+        before(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class _Recorder(keras.callbacks.Callback):
@@ -112,6 +140,7 @@ class _Recorder(keras.callbacks.Callback):
         self, progress: Progress, clock: InputClock, folder: Path, patience: int
     ):
         super().__init__()
+        self.interrupts: list[int] = []
         self._progress = progress
         self._clock = clock
         self._folder = folder
@@ -123,7 +152,9 @@ class _Recorder(keras.callbacks.Callback):
         self._waited = self._progress.input_wait_seconds - self._clock.wait_seconds
 
     def on_train_batch_end(self, batch, logs=None):
-        """Stops at the first loss that is not finite."""
+        """Stops when asked to, and at the first loss that is not finite."""
+        if self.interrupts:
+            raise KeyboardInterrupt
         if not math.isfinite(logs["loss"]):
             step = int(self.model.optimizer.iterations)
             rate = float(self.model.optimizer.learning_rate)

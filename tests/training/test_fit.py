@@ -1,3 +1,4 @@
+import contextlib
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import tensorflow as tf
 from rich.console import Console
 
 from modelyard.training.fit import DivergenceError, fit_resumably
+from modelyard.training.progress import ProgressDisplay
 
 _SCRIPT = Path(__file__).with_name("interrupted_fit.py")
 
@@ -130,3 +132,28 @@ def test_averaged_weights_are_left_in_the_model(tmp_path):
     _fit(model, tmp_path, 3)
     average = model.optimizer._model_variables_moving_average[0]
     np.testing.assert_array_equal(average, model.get_weights()[0])
+
+
+def test_interrupt_that_gets_lost_stops_the_training(tmp_path, monkeypatch):
+    steps = []
+
+    def lose_interrupt(_display, batch, **_):
+        steps.append(batch)
+        # As Keras does: see `keras.src.utils.python_utils.pythonify_logs`.
+        with contextlib.suppress(BaseException):
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(ProgressDisplay, "on_train_batch_end", lose_interrupt)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        fit_resumably(
+            _linear_model("sgd"),
+            lambda finished: _dataset(5 - finished),
+            _dataset(1),
+            epochs=5,
+            steps_per_epoch=1,
+            folder=tmp_path,
+            console=Console(quiet=True),
+        )
+    assert steps == [0]
+    assert signal.getsignal(signal.SIGINT) is before
