@@ -107,6 +107,9 @@ class Config:
     dropout: float | None = None
     """Dropout rate; the model's own if not given."""
 
+    teacher: str | None = None
+    """Model that learns first, by its recipe fast, and then labels the unlabelled
+    texts of imdb_reviews; the classifier learns from both. None is none."""
     pretrain_epochs: int = 0
     """Passes of a language model over the training texts and, of imdb_reviews, the
     unlabelled ones; the lstm starts from it. 0 is none."""
@@ -205,6 +208,8 @@ class Config:
             ),
         )
         require_known("model", self.model, MODELS)
+        if self.teacher is not None:
+            require_known("teacher", self.teacher, MODELS)
         run_steps.check_settings(self, rules)
 
 
@@ -219,13 +224,15 @@ def run(
         console: Where progress is shown; the standard output if not given.
 
     Raises:
-        ValueError: If a setting does not fit the model or the data, or `pretrained`
-            is not a run with a language model.
+        ValueError: If a setting does not fit the model or the data, `pretrained` is
+            not a run with a language model, or `teacher` has no texts to label.
         StorageError: If a folder cannot be written or has no room.
         DivergenceError: If the loss is no longer finite.
         GateError: If the export does not predict like the trained model.
     """
-    from modelyard.pipelines import classification_results, summaries
+    import numpy as np
+
+    from modelyard.pipelines import classification_results, self_training, summaries
     from modelyard.pipelines import text_pretraining as pretraining
     from modelyard.pipelines import text_results as results
     from modelyard.pipelines import text_training as setup
@@ -255,19 +262,26 @@ def run(
     write_json(folder / "environment.json", runs.describe_environment(model))
     console.print(f"Run: {folder}", highlight=False)
     with run_steps.way_to_resume(NAME, folder, console):
-        facts = None
+        labels = splits.train.labels
+        teacher = facts = None
+        if config.teacher is not None:
+            taught, teacher = self_training.label_unlabelled(
+                config, splits, folder, console
+            )
+            labels = np.concatenate([labels, taught])
         if config.has_language_model:
             language_model, facts = pretraining.obtain_language_model(
                 config, tokens, options, folder, console
             )
             progress = pretraining.fine_tune(
-                config, splits, tokens, model, language_model, folder, console
+                config, splits, tokens, labels, model, language_model, folder, console
             )
         else:
             progress = setup.fit(
                 config,
                 splits,
                 tokens,
+                labels,
                 model,
                 folder,
                 console,
@@ -277,7 +291,14 @@ def run(
         classifier = setup.as_float32(model, config, splits, tokens, options)
         results.save_classifier(folder, classifier, splits, tokens)
         outcome = results.measure(
-            config, classifier, splits, tokens, progress, timing, language_model=facts
+            config,
+            classifier,
+            splits,
+            tokens,
+            progress,
+            timing,
+            teacher=teacher,
+            language_model=facts,
         )
         write_json(folder / "metrics.json", outcome.metrics)
         report = results.make_report(

@@ -101,6 +101,7 @@ def fine_tune(
     config: Config,
     splits: TextSplits,
     tokens: Tokens,
+    labels: np.ndarray,
     model: keras.Model,
     language_model: keras.Model,
     folder: Path,
@@ -112,6 +113,7 @@ def fine_tune(
         config: Settings.
         splits: The examples.
         tokens: Their token ids.
+        labels: Classes of `tokens.lessons`, int64 `(n,)`.
         model: Classifier of `build_language_model_classifier`; trained in place.
         language_model: What it starts from.
         folder: The run's folder.
@@ -148,6 +150,7 @@ def fine_tune(
             config,
             splits,
             tokens,
+            labels,
             model,
             folder if is_last else folder / "unfreezing" / str(i + 1),
             console,

@@ -46,6 +46,7 @@ from modelyard.training.text_sections import (
     language_model_section,
     length_section,
     mistakes_section,
+    teacher_section,
 )
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ def measure(
     progress: Progress,
     timing: dict[str, float],
     *,
+    teacher: dict[str, Any] | None = None,
     language_model: dict[str, Any] | None = None,
 ) -> Outcome:
     """Measures a trained model, and the linear one beside it.
@@ -114,6 +116,7 @@ def measure(
         tokens: Their token ids.
         progress: History of the training.
         timing: Seconds that were spent before the training, by name.
+        teacher: What is known about the one that labelled texts.
         language_model: What is known about the one that it started from.
     """
     began = time.perf_counter()
@@ -125,10 +128,12 @@ def measure(
         "validation": _metrics(validation, splits.validation.labels),
         "timing": {
             **timing,
-            **results.training_timing(progress, len(splits.train)),
+            **results.training_timing(progress, len(tokens.lessons)),
             "evaluate_seconds": evaluate_seconds,
         },
     }
+    if teacher is not None:
+        metrics["teacher"] = teacher
     if language_model is not None:
         metrics["language_model"] = language_model
     if config.baseline:
@@ -152,10 +157,12 @@ def make_report(
     """Gathers what the page of a run shows."""
     shown = dict(outcome.metrics)
     baseline = shown.pop("linear_baseline", None)
+    teacher = shown.pop("teacher", None)
     facts = shown.pop("language_model", None)
     scores, labels = outcome.scores, splits.test.labels
     sections = [
         *([] if baseline is None else [baseline_section(shown, baseline)]),
+        *([] if teacher is None else [teacher_section(teacher)]),
         *([] if facts is None else [language_model_section(facts)]),
         length_section(scores, labels, tokens.test.lengths),
         mistakes_section(
@@ -233,6 +240,7 @@ def summarise(folder: Path, metrics: dict[str, Any], exported: Path | None) -> s
     lines = [
         summaries.describe_accuracy(metrics["test"]),
         *_describe_baseline(metrics),
+        *_describe_teacher(metrics),
         *_describe_language_model(metrics),
         summaries.describe_training(metrics["timing"]),
         *summaries.describe_outputs(folder, exported, inputs=PREDICT_INPUTS),
@@ -300,6 +308,16 @@ def _describe_baseline(metrics: dict[str, Any]) -> list[str]:
     baseline = metrics["linear_baseline"]
     accuracy, seconds = baseline["accuracy"], baseline["seconds"]
     return [f"  linear model on TF-IDF bigrams {accuracy:.2%} after {seconds:.1f} s"]
+
+
+def _describe_teacher(metrics: dict[str, Any]) -> list[str]:
+    """A line on the teacher, if there was any."""
+    if "teacher" not in metrics:
+        return []
+    facts = metrics["teacher"]
+    count, accuracy = sum(facts["texts"].values()), facts["validation_accuracy"]
+    teacher = f"{facts['model']}, {accuracy:.2%} on validation texts"
+    return [f"  taught by {teacher}: {count:,} more texts in {facts['seconds']:.0f} s"]
 
 
 def _describe_language_model(metrics: dict[str, Any]) -> list[str]:

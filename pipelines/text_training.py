@@ -13,6 +13,7 @@ import numpy as np
 from rich.console import Console
 
 from modelyard.data.text_loading import TextSplits, load_texts
+from modelyard.data.token_lists import join_tokens
 from modelyard.data.token_pipeline import (
     make_token_evaluation_dataset,
     make_token_training_dataset,
@@ -78,7 +79,10 @@ class Tokens:
         train: Token ids of the training texts.
         validation: Token ids of the validation texts.
         test: Token ids of the test texts.
-        unlabelled: Token ids of the texts that only a language model reads.
+        unlabelled: Token ids of the texts that a language model reads, or that a
+            teacher labels.
+        lessons: Token ids of what the model is trained on: `train`, and behind it
+            `unlabelled` where a teacher labels that.
     """
 
     vocabulary: list[str]
@@ -86,6 +90,7 @@ class Tokens:
     validation: TokenLists
     test: TokenLists
     unlabelled: TokenLists
+    lessons: TokenLists
 
 
 def model_options(config: Config) -> dict[str, Any]:
@@ -122,6 +127,7 @@ def load_splits(config: Config) -> TextSplits:
 
     Raises:
         RunError: If Keras runs on a backend that cannot tokenize within `tf.data`.
+        ValueError: If there are no texts that a teacher could label.
     """
     backend = keras.backend.backend()
     if backend != "tensorflow":
@@ -130,14 +136,20 @@ def load_splits(config: Config) -> TextSplits:
             "a TextVectorization into a graph; the models run on all backends. "
             f"Received: KERAS_BACKEND={backend}"
         )
-    return load_texts(
+    splits = load_texts(
         config.dataset,
         validation_share=config.validation_share,
         seed=config.seed,
         max_train_examples=config.max_train_examples,
         drop_test_texts=config.drop_test_texts,
-        with_unlabelled=config.pretrain_epochs > 0,
+        with_unlabelled=config.pretrain_epochs > 0 or config.teacher is not None,
     )
+    if config.teacher is not None and not len(splits.unlabelled):
+        raise ValueError(
+            "`teacher` needs a data set with unlabelled texts, as imdb_reviews is. "
+            f"Received: teacher={config.teacher}, dataset={config.dataset}"
+        )
+    return splits
 
 
 def tokenize(config: Config, splits: TextSplits) -> Tokens:
@@ -154,18 +166,17 @@ def tokenize(config: Config, splits: TextSplits) -> Tokens:
     else:
         vocabulary = load_vocabulary(Path(config.pretrained) / VOCABULARY_FILE)
     tokenizer = make_tokenizer(vocabulary)
-    return Tokens(
-        vocabulary,
-        *(
-            encode(config, tokenizer, texts)
-            for texts in (
-                splits.train.texts,
-                splits.validation.texts,
-                splits.test.texts,
-                splits.unlabelled,
-            )
-        ),
+    train, validation, test, unlabelled = (
+        encode(config, tokenizer, texts)
+        for texts in (
+            splits.train.texts,
+            splits.validation.texts,
+            splits.test.texts,
+            splits.unlabelled,
+        )
     )
+    lessons = train if config.teacher is None else join_tokens([train, unlabelled])
+    return Tokens(vocabulary, train, validation, test, unlabelled, lessons)
 
 
 def encode(
@@ -178,7 +189,7 @@ def encode(
 
 def steps_per_epoch(config: Config, tokens: Tokens) -> int:
     """Counts the updates of an epoch."""
-    return token_steps_per_epoch(tokens.train, **batch_limits(config))
+    return token_steps_per_epoch(tokens.lessons, **batch_limits(config))
 
 
 def compile_model(
@@ -188,8 +199,6 @@ def compile_model(
     keras.utils.set_random_seed(config.seed)
     with dtype_policy(resolve_precision(config.precision)):
         model = _build(config, splits, tokens, options)
-        if config.naive_bayes:
-            set_naive_bayes_scales(model, tokens.train, splits.train.labels)
         steps = steps_per_epoch(config, tokens) * config.epochs
         compile_classifier(
             model, config, steps, rate_scales=embedding_scale(config, model)
@@ -209,6 +218,7 @@ def fit(
     config: Config,
     splits: TextSplits,
     tokens: Tokens,
+    labels: np.ndarray,
     model: keras.Model,
     folder: Path,
     console: Console,
@@ -223,6 +233,7 @@ def fit(
         config: Settings.
         splits: The examples.
         tokens: Their token ids.
+        labels: Classes of `tokens.lessons`, int64 `(n,)`.
         model: The model.
         folder: Where its checkpoints are.
         console: Where progress is shown.
@@ -231,13 +242,15 @@ def fit(
             longer training.
         patience: Epochs without a lower validation loss that end it; 0 is never.
     """
+    if config.naive_bayes:
+        set_naive_bayes_scales(model, tokens.lessons, labels)
     first, total = stream or (0, epochs)
     limits = batch_limits(config)
     return fit_resumably(
         model,
         lambda finished: make_token_training_dataset(
-            tokens.train,
-            splits.train.labels,
+            tokens.lessons,
+            labels,
             seed=config.seed,
             epochs=total,
             first_epoch=first + finished,

@@ -44,7 +44,7 @@ def baseline_section(
             f"{percent(low)} to {percent(high)} (Newcombe's, as if the test sets were "
             f"independent). The linear model, scikit-learn's LinearSVC on TF-IDF of "
             f"{baseline['num_features']:,} words and pairs of words, saw the same "
-            "training texts in the same run."
+            "labelled texts in the same run."
         ),
         header=("Model", "Test accuracy", "Training time"),
         rows=[
@@ -87,6 +87,32 @@ def language_model_section(facts: Mapping[str, Any]) -> Section:
         ),
         header=("A validation text begins", "Likely next words"),
         rows=rows,
+    )
+
+
+def teacher_section(facts: Mapping[str, Any]) -> Section:
+    """Shows what a teacher added to the training texts.
+
+    Args:
+        facts: Its model, validation accuracy and mean score, the texts that it
+            labelled by class, and seconds.
+    """
+    total = sum(facts["texts"].values())
+    return Section(
+        title="What its teacher labelled",
+        note=(
+            f"A model of the kind {facts['model']} learned from the labelled texts "
+            f"first, in {quantity(facts['seconds'], 'seconds')}; its accuracy on "
+            f"validation texts is {percent(facts['validation_accuracy'])}. The model "
+            f"of this run also learned from {total:,} texts without labels, each with "
+            f"the class that the teacher gave it, with a mean score of "
+            f"{percent(facts['mean_score'])}."
+        ),
+        header=("Class", "Texts labelled", "Share"),
+        rows=[
+            (name, f"{count:,}", percent(count / max(total, 1)))
+            for name, count in facts["texts"].items()
+        ],
     )
 
 

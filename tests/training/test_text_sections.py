@@ -11,6 +11,7 @@ from modelyard.training.text_sections import (
     language_model_section,
     length_section,
     mistakes_section,
+    teacher_section,
 )
 
 _NAMES = ("bad", "good", "höhle")
@@ -50,6 +51,20 @@ def test_language_model_is_shown_with_perplexity_and_next_words():
     for text in ("epochs: 2", "16,650,474", "1 min 30 s", "87.2", "700"):
         assert text in section.note
     assert section.rows == [("one of the …", "best (50.00%)")]
+
+
+def test_labels_of_a_teacher_are_shown_by_class():
+    facts = {
+        "model": "ngram",
+        "validation_accuracy": 0.9238,
+        "texts": {"bad": 1500, "good": 500},
+        "mean_score": 0.87,
+        "seconds": 90.0,
+    }
+    section = teacher_section(facts)
+    for text in ("ngram", "1 min 30 s", "92.38%", "2,000 texts", "87.00%"):
+        assert text in section.note
+    assert section.rows == [("bad", "1,500", "75.00%"), ("good", "500", "25.00%")]
 
 
 def test_baseline_of_a_run_without_timing_is_shown():

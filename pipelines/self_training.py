@@ -1,0 +1,105 @@
+"""A teacher, which learns from the labels and then labels the texts without any."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.console import Console
+
+from modelyard.data.text_loading import TextSplits
+from modelyard.pipelines import text_training as setup
+from modelyard.pipelines.recipes import recipe_values
+from modelyard.pipelines.text_recipes import RECIPES
+from modelyard.pipelines.text_results import predict_scores
+from modelyard.training.files import write_atomically, write_json
+from modelyard.training.run_folder import read_run_json
+
+if TYPE_CHECKING:
+    from modelyard.pipelines.classify_text import Config
+
+_FACTS_FILE = "teacher.json"
+_LABELS_FILE = "teacher_labels.npy"
+_SHARED = (  # What the teacher does as the model that learns from it.
+    "dataset",
+    "seed",
+    "validation_share",
+    "max_train_examples",
+    "drop_test_texts",
+    "precision",
+    "xla",
+)
+
+
+def label_unlabelled(
+    config: Config, splits: TextSplits, folder: Path, console: Console
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """Trains the teacher, and takes its predictions for labels.
+
+    Both are kept in the run's folder: `teacher_labels.npy` and, beside it,
+    `teacher.json` with what is known about them. A resumed run reads them.
+
+    Args:
+        config: Settings, with `teacher`.
+        splits: The examples, with unlabelled ones.
+        folder: The run's folder.
+        console: Where progress is shown.
+
+    Returns:
+        The classes of the unlabelled texts, int64 `(m,)`, and the facts: name of the
+        model, its accuracy on validation texts, how often it chose each class, its
+        mean score for it, seconds.
+
+    Reference:
+        [Scudder, 1965](https://doi.org/10.1109/TIT.1965.1053799) (self-training),
+        [Lee, 2013](https://www.researchgate.net/publication/280581078) (with networks)
+    """
+    if (folder / _FACTS_FILE).exists():
+        return np.load(folder / _LABELS_FILE), read_run_json(folder, _FACTS_FILE)
+    began = time.perf_counter()
+    teacher = teacher_config(config)
+    console.print(
+        f"Teacher {teacher.model}: learns from {len(splits.train):,} texts, to label "
+        f"{len(splits.unlabelled):,}",
+        highlight=False,
+    )
+    options = setup.model_options(teacher)
+    tokens = setup.tokenize(teacher, splits)
+    model = setup.compile_model(teacher, splits, tokens, options)
+    setup.fit(
+        teacher,
+        splits,
+        tokens,
+        splits.train.labels,
+        model,
+        folder / "teacher",
+        console,
+        epochs=teacher.epochs,
+        patience=teacher.early_stopping,
+    )
+    model = setup.as_float32(model, teacher, splits, tokens, options)
+    validation = predict_scores(teacher, model, tokens.validation).argmax(axis=-1)
+    scores = predict_scores(teacher, model, tokens.unlabelled)
+    labels = scores.argmax(axis=-1).astype(np.int64)
+    facts = {
+        "model": teacher.model,
+        "validation_accuracy": float(np.mean(validation == splits.validation.labels)),
+        "texts": {
+            name: int((labels == i).sum()) for i, name in enumerate(splits.class_names)
+        },
+        "mean_score": float(scores.max(axis=-1).mean()),
+        "seconds": time.perf_counter() - began,
+    }
+    write_atomically(folder / _LABELS_FILE, lambda file: np.save(file, labels))
+    write_json(folder / _FACTS_FILE, facts)  # Last: it says that all is there.
+    return labels, facts
+
+
+def teacher_config(config: Config) -> Config:
+    """Returns the settings of the teacher: its recipe `fast`, on the same examples."""
+    name = config.dataset.partition("?")[0]
+    shared = {field: getattr(config, field) for field in _SHARED}
+    values = recipe_values(RECIPES, "fast", name, config.teacher)
+    return type(config)(**values | shared | {"model": config.teacher})
