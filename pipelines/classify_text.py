@@ -110,6 +110,8 @@ class Config:
     teacher: str | None = None
     """Model that learns first, by its recipe fast, and then labels the unlabelled
     texts of imdb_reviews; the classifier learns from both. None is none."""
+    teacher_rounds: int = 1
+    """How often it learns: from the second time on also from what it labelled."""
     pretrain_epochs: int = 0
     """Passes of a language model over the training texts and, of imdb_reviews, the
     unlabelled ones; the lstm starts from it. 0 is none."""
@@ -170,6 +172,7 @@ class Config:
                 "1 unless the optimizer is sgd or adamw, and the model not ngram",
             ),
             ("early_stopping", self.early_stopping >= 0, "at least 0"),
+            ("teacher_rounds", self.teacher_rounds >= 1, "at least 1"),
             ("pretrain_epochs", self.pretrain_epochs >= 0, "at least 0"),
             (
                 "pretrain_epochs",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import numpy as np
 from rich.console import Console
 
 from modelyard.data.text_loading import TextSplits
+from modelyard.data.token_lists import join_tokens
 from modelyard.pipelines import text_training as setup
 from modelyard.pipelines.recipes import recipe_values
 from modelyard.pipelines.text_recipes import RECIPES
@@ -49,12 +51,12 @@ def label_unlabelled(
 
     Returns:
         The classes of the unlabelled texts, int64 `(m,)`, and the facts: name of the
-        model, its accuracy on validation texts, how often it chose each class, its
-        mean score for it, seconds.
+        model, its accuracy on validation texts by round, how often it chose each
+        class in the last one, its mean score for it, seconds.
 
     Reference:
-        [Scudder, 1965](https://doi.org/10.1109/TIT.1965.1053799) (self-training),
-        [Lee, 2013](https://www.researchgate.net/publication/280581078) (with networks)
+        [Scudder, 1965](https://doi.org/10.1109/TIT.1965.1053799),
+        [Xie et al., 2019](https://arxiv.org/abs/1911.04252) (with dropout in training)
     """
     if (folder / _FACTS_FILE).exists():
         return np.load(folder / _LABELS_FILE), read_run_json(folder, _FACTS_FILE)
@@ -67,25 +69,32 @@ def label_unlabelled(
     )
     options = setup.model_options(teacher)
     tokens = setup.tokenize(teacher, splits)
-    model = setup.compile_model(teacher, splits, tokens, options)
-    setup.fit(
-        teacher,
-        splits,
-        tokens,
-        splits.train.labels,
-        model,
-        folder / "teacher",
-        console,
-        epochs=teacher.epochs,
-        patience=teacher.early_stopping,
-    )
-    model = setup.as_float32(model, teacher, splits, tokens, options)
-    validation = predict_scores(teacher, model, tokens.validation).argmax(axis=-1)
-    scores = predict_scores(teacher, model, tokens.unlabelled)
-    labels = scores.argmax(axis=-1).astype(np.int64)
+    known, labels = splits.train.labels, np.empty(0, np.int64)
+    accuracies = []
+    for number in range(1, config.teacher_rounds + 1):
+        if number == 2:
+            lessons = join_tokens([tokens.train, tokens.unlabelled])
+            tokens = dataclasses.replace(tokens, lessons=lessons)
+        model = setup.compile_model(teacher, splits, tokens, options)
+        setup.fit(
+            teacher,
+            splits,
+            tokens,
+            np.concatenate([known, labels]),
+            model,
+            folder / "teacher" / str(number),
+            console,
+            epochs=teacher.epochs,
+            patience=teacher.early_stopping,
+        )
+        model = setup.as_float32(model, teacher, splits, tokens, options)
+        validation = predict_scores(teacher, model, tokens.validation).argmax(axis=-1)
+        accuracies.append(float(np.mean(validation == splits.validation.labels)))
+        scores = predict_scores(teacher, model, tokens.unlabelled)
+        labels = scores.argmax(axis=-1).astype(np.int64)
     facts = {
         "model": teacher.model,
-        "validation_accuracy": float(np.mean(validation == splits.validation.labels)),
+        "validation_accuracy": accuracies,
         "texts": {
             name: int((labels == i).sum()) for i, name in enumerate(splits.class_names)
         },

@@ -91,20 +91,9 @@ RECIPES = (
     Recipe(
         "best",
         "",
-        {
-            "pretrain_epochs": 2,
-            "embedding_dim": 300,
-            "num_layers": 1,
-            "embedding_dropout": 0.1,
-            "dropout": 0.3,
-            # Small updates of all layers: the few large ones of gradual unfreezing
-            # that were tried left it behind.
-            "unfreezing": "at_once",
-            "rate_decay": 0.7,
-            "batch_size": 32,
-            "batch_words": 8192,
-            "learning_rate": 0.004,
-        },
-        models=("lstm",),
+        {**_LSTM, "teacher": "ngram", "teacher_rounds": 2, "epochs": 2},
+        ("imdb_reviews",),
+        ("lstm",),
     ),
+    Recipe("best", "", {"teacher": "ngram"}, ("imdb_reviews",), ("ngram",)),
 )

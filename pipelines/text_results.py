@@ -193,6 +193,11 @@ def write_model_card(folder: Path, report: Report, name: str) -> None:
         "classes": f"string (n, {classes}), the names beside them",
     }
     text = {"text": "string (n,), UTF-8; other bytes are replaced"}
+    teacher = report.config["teacher"]
+    taught = (
+        "A part of the texts it learned from had no labels but those that another "
+        f"model ({teacher}) gave them, with its mistakes."
+    )
     card = model_card_text(
         report,
         intended_use=(
@@ -202,6 +207,7 @@ def write_model_card(folder: Path, report: Report, name: str) -> None:
         limits=(
             f"No more than {report.config['max_length']:,} words of a text are read.",
             "Words that the training texts do not have all look the same to it.",
+            *([] if teacher is None else [taught]),
         ),
         signatures={
             "serving_default": {"inputs": text, "outputs": answers},
@@ -315,7 +321,7 @@ def _describe_teacher(metrics: dict[str, Any]) -> list[str]:
     if "teacher" not in metrics:
         return []
     facts = metrics["teacher"]
-    count, accuracy = sum(facts["texts"].values()), facts["validation_accuracy"]
+    count, accuracy = sum(facts["texts"].values()), facts["validation_accuracy"][-1]
     teacher = f"{facts['model']}, {accuracy:.2%} on validation texts"
     return [f"  taught by {teacher}: {count:,} more texts in {facts['seconds']:.0f} s"]
 

@@ -94,19 +94,19 @@ def teacher_section(facts: Mapping[str, Any]) -> Section:
     """Shows what a teacher added to the training texts.
 
     Args:
-        facts: Its model, validation accuracy and mean score, the texts that it
-            labelled by class, and seconds.
+        facts: Its model, validation accuracy by round and mean score, the texts
+            that it labelled by class, and seconds.
     """
     total = sum(facts["texts"].values())
+    accuracies = ", then ".join(percent(a) for a in facts["validation_accuracy"])
     return Section(
         title="What its teacher labelled",
         note=(
             f"A model of the kind {facts['model']} learned from the labelled texts "
             f"first, in {quantity(facts['seconds'], 'seconds')}; its accuracy on "
-            f"validation texts is {percent(facts['validation_accuracy'])}. The model "
-            f"of this run also learned from {total:,} texts without labels, each with "
-            f"the class that the teacher gave it, with a mean score of "
-            f"{percent(facts['mean_score'])}."
+            f"validation texts was {accuracies}. The model of this run also learned "
+            f"from {total:,} texts without labels, each with the class that the "
+            f"teacher gave it, with a mean score of {percent(facts['mean_score'])}."
         ),
         header=("Class", "Texts labelled", "Share"),
         rows=[

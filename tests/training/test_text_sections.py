@@ -56,13 +56,13 @@ def test_language_model_is_shown_with_perplexity_and_next_words():
 def test_labels_of_a_teacher_are_shown_by_class():
     facts = {
         "model": "ngram",
-        "validation_accuracy": 0.9238,
+        "validation_accuracy": [0.9, 0.9238],
         "texts": {"bad": 1500, "good": 500},
         "mean_score": 0.87,
         "seconds": 90.0,
     }
     section = teacher_section(facts)
-    for text in ("ngram", "1 min 30 s", "92.38%", "2,000 texts", "87.00%"):
+    for text in ("ngram", "1 min 30 s", "90.00%, then 92.38%", "2,000 texts", "87.00%"):
         assert text in section.note
     assert section.rows == [("bad", "1,500", "75.00%"), ("good", "500", "25.00%")]
 
