@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,11 +63,6 @@ def label_unlabelled(
         return np.load(folder / _LABELS_FILE), read_run_json(folder, _FACTS_FILE)
     began = time.perf_counter()
     teacher = teacher_config(config)
-    console.print(
-        f"Teacher {teacher.model}: learns from {len(splits.train):,} texts, to label "
-        f"{len(splits.unlabelled):,}",
-        highlight=False,
-    )
     options = setup.model_options(teacher)
     tokens = setup.tokenize(teacher, splits)
     known, labels = splits.train.labels, np.empty(0, np.int64)
@@ -75,6 +71,11 @@ def label_unlabelled(
         if number == 2:
             lessons = join_tokens([tokens.train, tokens.unlabelled])
             tokens = dataclasses.replace(tokens, lessons=lessons)
+        console.print(
+            f"Teacher {teacher.model}, round {number} of {config.teacher_rounds}: "
+            f"{len(tokens.lessons):,} texts",
+            highlight=False,
+        )
         model = setup.compile_model(teacher, splits, tokens, options)
         setup.fit(
             teacher,
@@ -92,6 +93,10 @@ def label_unlabelled(
         accuracies.append(float(np.mean(validation == splits.validation.labels)))
         scores = predict_scores(teacher, model, tokens.unlabelled)
         labels = scores.argmax(axis=-1).astype(np.int64)
+    console.print(
+        f"{config.model}: {len(known):,} texts and {len(labels):,} by the teacher",
+        highlight=False,
+    )
     facts = {
         "model": teacher.model,
         "validation_accuracy": accuracies,
@@ -103,6 +108,8 @@ def label_unlabelled(
     }
     write_atomically(folder / _LABELS_FILE, lambda file: np.save(file, labels))
     write_json(folder / _FACTS_FILE, facts)  # Last: it says that all is there.
+    for checkpoints in (folder / "teacher").glob("*/checkpoints"):
+        shutil.rmtree(checkpoints)  # Large, and only for a teacher that is not done.
     return labels, facts
 
 

@@ -107,6 +107,8 @@ def test_labels_are_kept_for_a_run_that_goes_on(tmp_path, monkeypatch):
     config = _config(tmp_path, teacher="ngram")
     splits = setup.load_splits(config)
     labels, facts = self_training.label_unlabelled(config, splits, tmp_path, _QUIET)
+    assert (tmp_path / "teacher" / "1" / "history.csv").exists()
+    assert not list(tmp_path.rglob("checkpoints"))
     monkeypatch.setattr(setup, "fit", None)
     again = self_training.label_unlabelled(config, splits, tmp_path, _QUIET)
     np.testing.assert_array_equal(again[0], labels)
