@@ -269,7 +269,7 @@ def run(
         teacher = facts = None
         if config.teacher is not None:
             taught, teacher = self_training.label_unlabelled(
-                config, splits, folder, console
+                config, config.teacher, splits, folder, console
             )
             labels = np.concatenate([labels, taught])
         if config.has_language_model:

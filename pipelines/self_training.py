@@ -37,7 +37,11 @@ _SHARED = (  # What the teacher does as the model that learns from it.
 
 
 def label_unlabelled(
-    config: Config, splits: TextSplits, folder: Path, console: Console
+    config: Config,
+    teacher_model: str,
+    splits: TextSplits,
+    folder: Path,
+    console: Console,
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """Trains the teacher, and takes its predictions for labels.
 
@@ -45,7 +49,8 @@ def label_unlabelled(
     `teacher.json` with what is known about them. A resumed run reads them.
 
     Args:
-        config: Settings, with `teacher`.
+        config: Settings.
+        teacher_model: Name of the teacher's model.
         splits: The examples, with unlabelled ones.
         folder: The run's folder.
         console: Where progress is shown.
@@ -62,7 +67,7 @@ def label_unlabelled(
     if (folder / _FACTS_FILE).exists():
         return np.load(folder / _LABELS_FILE), read_run_json(folder, _FACTS_FILE)
     began = time.perf_counter()
-    teacher = teacher_config(config)
+    teacher = teacher_config(config, teacher_model)
     options = setup.model_options(teacher)
     tokens = setup.tokenize(teacher, splits)
     known, labels = splits.train.labels, np.empty(0, np.int64)
@@ -113,9 +118,9 @@ def label_unlabelled(
     return labels, facts
 
 
-def teacher_config(config: Config) -> Config:
+def teacher_config(config: Config, model: str) -> Config:
     """Returns the settings of the teacher: its recipe `fast`, on the same examples."""
     name = config.dataset.partition("?")[0]
     shared = {field: getattr(config, field) for field in _SHARED}
-    values = recipe_values(RECIPES, "fast", name, config.teacher)
-    return type(config)(**values | shared | {"model": config.teacher})
+    values = recipe_values(RECIPES, "fast", name, model)
+    return type(config)(**values | shared | {"model": model})

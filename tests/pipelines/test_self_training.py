@@ -106,18 +106,19 @@ def test_student_that_starts_from_a_language_model_is_taught_too(tmp_path):
 def test_labels_are_kept_for_a_run_that_goes_on(tmp_path, monkeypatch):
     config = _config(tmp_path, teacher="ngram")
     splits = setup.load_splits(config)
-    labels, facts = self_training.label_unlabelled(config, splits, tmp_path, _QUIET)
+    arguments = (config, "ngram", splits, tmp_path, _QUIET)
+    labels, facts = self_training.label_unlabelled(*arguments)
     assert (tmp_path / "teacher" / "1" / "history.csv").exists()
     assert not list(tmp_path.rglob("checkpoints"))
     monkeypatch.setattr(setup, "fit", None)
-    again = self_training.label_unlabelled(config, splits, tmp_path, _QUIET)
+    again = self_training.label_unlabelled(*arguments)
     np.testing.assert_array_equal(again[0], labels)
     assert again[1] == facts
 
 
 def test_teacher_has_its_own_recipe_and_the_same_examples(tmp_path):
     config = _config(tmp_path, model="text_cnn", teacher="ngram", seed=3, epochs=7)
-    teacher = self_training.teacher_config(config)
+    teacher = self_training.teacher_config(config, "ngram")
     assert (teacher.model, teacher.teacher) == ("ngram", None)
     assert (teacher.dataset, teacher.seed) == ("imdb_reviews", 3)
     assert teacher.naive_bayes
