@@ -206,7 +206,7 @@ def test_muon_average_and_augmented_test_run(tmp_path):
 def test_fast_cifar_net_starts_with_small_pictures_and_is_exported(tmp_path):
     flags = (
         *("--dataset", "photos", "--model", "fast_cifar_net", "--widths", "16 16 16"),
-        *("--epochs", "6", "--small-share", "0.5", "--optimizer", "filter_muon"),
+        *("--epochs", "10", "--small-share", "0.5", "--optimizer", "filter_muon"),
         *("--learning-rate", "0.1", "--flip", "--alternate-flip"),
         *("--test-time-augmentation", "six"),
     )
