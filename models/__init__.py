@@ -25,7 +25,7 @@ from modelyard.models.ngram_classifier import (
     set_naive_bayes_scales,
     word_contributions,
 )
-from modelyard.models.ngram_embedding import NgramEmbedding
+from modelyard.models.ngram_embedding import NgramEmbedding, set_word_vectors
 from modelyard.models.perceptrons import build_mlp, build_perceptron
 from modelyard.models.recurrent_classifier import build_recurrent_classifier
 from modelyard.models.recurrent_language_model import (
@@ -87,6 +87,7 @@ __all__ = [
     "get_activation",
     "language_model_sizes",
     "set_naive_bayes_scales",
+    "set_word_vectors",
     "unfreezing_groups",
     "whiten_patches",
     "word_contributions",

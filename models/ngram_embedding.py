@@ -1,6 +1,7 @@
 """Word vectors, with those of n-grams where they are wanted."""
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 from modelyard.models.ngram_bag import ngram_ids
@@ -111,3 +112,34 @@ def embed_words(
     if dropout > 0:
         x = layers.SpatialDropout1D(dropout, name="embedding_dropout")(x)
     return x
+
+
+def set_word_vectors(model: keras.Model, vectors: np.ndarray) -> None:
+    """Sets what the word vectors of a model start from.
+
+    Args:
+        model: A classifier with the layer `embedding`.
+        vectors: float `(vocabulary_size, dim)`, in the order of the token ids; words
+            with a row of zeros keep the vectors that they have.
+
+    Raises:
+        ValueError: If the model has no such layer, or vectors of another shape.
+    """
+    if "embedding" not in {layer.name for layer in model.layers}:
+        raise ValueError(
+            "`model` must have word vectors, in the layer `embedding`. Received: "
+            f"model={model.name!r}"
+        )
+    layer = model.get_layer("embedding")
+    (table,) = layer.trainable_variables
+    has_ngrams = isinstance(layer, NgramEmbedding)
+    size = layer.vocabulary_size if has_ngrams else layer.input_dim
+    if vectors.shape != (size, table.shape[1]):
+        raise ValueError(
+            f"`vectors` must have the shape {(size, table.shape[1])} of the word "
+            f"vectors of the model. Received: shape {vectors.shape}"
+        )
+    rows = ops.convert_to_numpy(table).copy()
+    known = vectors.any(axis=1)
+    rows[:size][known] = vectors[known]
+    table.assign(rows)

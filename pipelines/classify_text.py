@@ -107,6 +107,9 @@ class Config:
     dropout: float | None = None
     """Dropout rate; the model's own if not given."""
 
+    word_vectors: Literal["random", "cooccurrence"] = "random"
+    """What the word vectors start from: random numbers, or which words stand near each
+    other in the training texts and, of imdb_reviews, the unlabelled ones."""
     teacher: str | None = None
     """Model that learns first, by its recipe fast, and then labels the unlabelled
     texts of imdb_reviews; the classifier learns from both. None is none."""
@@ -172,6 +175,12 @@ class Config:
                 "1 unless the optimizer is sgd or adamw, and the model not ngram",
             ),
             ("early_stopping", self.early_stopping >= 0, "at least 0"),
+            (
+                "word_vectors",
+                self.word_vectors == "random"
+                or (self.model != "ngram" and not self.has_language_model),
+                "random if the model is ngram or starts from a language model",
+            ),
             ("teacher_rounds", self.teacher_rounds >= 1, "at least 1"),
             ("pretrain_epochs", self.pretrain_epochs >= 0, "at least 0"),
             (
@@ -235,7 +244,12 @@ def run(
     """
     import numpy as np
 
-    from modelyard.pipelines import classification_results, self_training, summaries
+    from modelyard.pipelines import (
+        classification_results,
+        self_training,
+        summaries,
+        word_vectors,
+    )
     from modelyard.pipelines import text_pretraining as pretraining
     from modelyard.pipelines import text_results as results
     from modelyard.pipelines import text_training as setup
@@ -266,7 +280,11 @@ def run(
     console.print(f"Run: {folder}", highlight=False)
     with run_steps.way_to_resume(NAME, folder, console):
         labels = splits.train.labels
-        teacher = facts = None
+        vectors = teacher = facts = None
+        if config.word_vectors == "cooccurrence":
+            vectors = word_vectors.start_from_cooccurrence(
+                config, tokens, model, folder, console
+            )
         if config.teacher is not None:
             taught, teacher = self_training.label_unlabelled(
                 config, config.teacher, splits, folder, console
@@ -300,6 +318,7 @@ def run(
             tokens,
             progress,
             timing,
+            word_vectors=vectors,
             teacher=teacher,
             language_model=facts,
         )

@@ -47,6 +47,7 @@ from modelyard.training.text_sections import (
     length_section,
     mistakes_section,
     teacher_section,
+    word_vectors_section,
 )
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ def measure(
     progress: Progress,
     timing: dict[str, float],
     *,
+    word_vectors: dict[str, Any] | None = None,
     teacher: dict[str, Any] | None = None,
     language_model: dict[str, Any] | None = None,
 ) -> Outcome:
@@ -116,6 +118,7 @@ def measure(
         tokens: Their token ids.
         progress: History of the training.
         timing: Seconds that were spent before the training, by name.
+        word_vectors: What is known about those that it started from.
         teacher: What is known about the one that labelled texts.
         language_model: What is known about the one that it started from.
     """
@@ -132,6 +135,8 @@ def measure(
             "evaluate_seconds": evaluate_seconds,
         },
     }
+    if word_vectors is not None:
+        metrics["word_vectors"] = word_vectors
     if teacher is not None:
         metrics["teacher"] = teacher
     if language_model is not None:
@@ -157,11 +162,13 @@ def make_report(
     """Gathers what the page of a run shows."""
     shown = dict(outcome.metrics)
     baseline = shown.pop("linear_baseline", None)
+    vectors = shown.pop("word_vectors", None)
     teacher = shown.pop("teacher", None)
     facts = shown.pop("language_model", None)
     scores, labels = outcome.scores, splits.test.labels
     sections = [
         *([] if baseline is None else [baseline_section(shown, baseline)]),
+        *([] if vectors is None else [word_vectors_section(vectors)]),
         *([] if teacher is None else [teacher_section(teacher)]),
         *([] if facts is None else [language_model_section(facts)]),
         length_section(scores, labels, tokens.test.lengths),
@@ -246,6 +253,7 @@ def summarise(folder: Path, metrics: dict[str, Any], exported: Path | None) -> s
     lines = [
         summaries.describe_accuracy(metrics["test"]),
         *_describe_baseline(metrics),
+        *_describe_word_vectors(metrics),
         *_describe_teacher(metrics),
         *_describe_language_model(metrics),
         summaries.describe_training(metrics["timing"]),
@@ -314,6 +322,15 @@ def _describe_baseline(metrics: dict[str, Any]) -> list[str]:
     baseline = metrics["linear_baseline"]
     accuracy, seconds = baseline["accuracy"], baseline["seconds"]
     return [f"  linear model on TF-IDF bigrams {accuracy:.2%} after {seconds:.1f} s"]
+
+
+def _describe_word_vectors(metrics: dict[str, Any]) -> list[str]:
+    """A line on the word vectors that it started from, if there were any."""
+    if "word_vectors" not in metrics:
+        return []
+    facts = metrics["word_vectors"]
+    count, seconds = facts["words_read"], facts["seconds"]
+    return [f"  from word vectors counted in {count:,} words in {seconds:.0f} s"]
 
 
 def _describe_teacher(metrics: dict[str, Any]) -> list[str]:

@@ -79,8 +79,8 @@ class Tokens:
         train: Token ids of the training texts.
         validation: Token ids of the validation texts.
         test: Token ids of the test texts.
-        unlabelled: Token ids of the texts that a language model reads, or that a
-            teacher labels.
+        unlabelled: Token ids of the texts that a language model reads, that word
+            vectors are counted in, or that a teacher labels.
         lessons: Token ids of what the model is trained on: `train`, and behind it
             `unlabelled` where a teacher labels that.
     """
@@ -142,7 +142,11 @@ def load_splits(config: Config) -> TextSplits:
         seed=config.seed,
         max_train_examples=config.max_train_examples,
         drop_test_texts=config.drop_test_texts,
-        with_unlabelled=config.pretrain_epochs > 0 or config.teacher is not None,
+        with_unlabelled=(
+            config.pretrain_epochs > 0
+            or config.teacher is not None
+            or config.word_vectors == "cooccurrence"
+        ),
     )
     if config.teacher is not None and not len(splits.unlabelled):
         raise ValueError(

@@ -90,6 +90,26 @@ def language_model_section(facts: Mapping[str, Any]) -> Section:
     )
 
 
+def word_vectors_section(facts: Mapping[str, Any]) -> Section:
+    """Shows what word vectors knew before the first label was seen.
+
+    Args:
+        facts: How many words they were counted in, how many have vectors, the
+            seconds, and some words with the nearest ones.
+    """
+    return Section(
+        title="The word vectors it started from",
+        note=(
+            f"Counted from which words stand near each other in "
+            f"{facts['words_read']:,} words of text, without a look at labels, in "
+            f"{quantity(facts['seconds'], 'seconds')}; {facts['words_known']:,} words "
+            "of the vocabulary have one. Nearest are those at the smallest angle."
+        ),
+        header=("Word", "Nearest words"),
+        rows=[(row["word"], ", ".join(row["nearest"])) for row in facts["neighbours"]],
+    )
+
+
 def teacher_section(facts: Mapping[str, Any]) -> Section:
     """Shows what a teacher added to the training texts.
 

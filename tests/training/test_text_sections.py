@@ -12,6 +12,7 @@ from modelyard.training.text_sections import (
     length_section,
     mistakes_section,
     teacher_section,
+    word_vectors_section,
 )
 
 _NAMES = ("bad", "good", "höhle")
@@ -65,6 +66,19 @@ def test_labels_of_a_teacher_are_shown_by_class():
     for text in ("ngram", "1 min 30 s", "90.00%, then 92.38%", "2,000 texts", "87.00%"):
         assert text in section.note
     assert section.rows == [("bad", "1,500", "75.00%"), ("good", "500", "25.00%")]
+
+
+def test_word_vectors_are_shown_by_nearest_words():
+    facts = {
+        "words_read": 18_717_219,
+        "words_known": 29_998,
+        "seconds": 42.0,
+        "neighbours": [{"word": "dull", "nearest": ["boring", "tedious"]}],
+    }
+    section = word_vectors_section(facts)
+    for text in ("18,717,219 words", "in 42 s", "29,998 words"):
+        assert text in section.note
+    assert section.rows == [("dull", "boring, tedious")]
 
 
 def test_baseline_of_a_run_without_timing_is_shown():

@@ -1,0 +1,122 @@
+"""Runs of the text pipeline that start from word vectors, in this process."""
+
+import json
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from modelyard.data import text_loading
+from modelyard.data.catalogue import find_card
+from modelyard.data.text_examples import TextExamples
+from modelyard.pipelines import classify_text, word_vectors
+from modelyard.pipelines import text_training as setup
+
+_QUIET = Console(quiet=True)
+_VERDICTS = (("dull", "stale", "tedious"), ("great", "fresh", "sublime"))
+_PLACES = (("so", "yawn"), ("how", "wow"))  # Beside them, where nobody labelled.
+
+
+@pytest.fixture(autouse=True)
+def reviews(monkeypatch):
+    """Labelled texts with one verdict of each class; the test texts have the others.
+
+    Unlabelled texts have all verdicts, each among the words that go with its class.
+    """
+    rng = np.random.default_rng(0)
+    labels = np.arange(400) % 2
+
+    def texts(make):
+        return np.array([make(label, str(i)) for i, label in enumerate(labels)], object)
+
+    train = texts(lambda label, i: f"film {i} {_VERDICTS[label][0]}")
+    test = texts(lambda label, i: f"film {i} {rng.choice(_VERDICTS[label][1:])}")
+    others = texts(
+        lambda label, i: (
+            f"{_PLACES[label][0]} {rng.choice(_VERDICTS[label])} "
+            f"{_PLACES[label][1]} {i}"
+        )
+    )
+    parts = {
+        "train": TextExamples(train, labels),
+        "test": TextExamples(test, labels),
+        "unsupervised": TextExamples(others, labels),
+    }
+
+    def load(spec, data_dir, *, with_unlabelled):
+        del spec, data_dir
+        names = [n for n in parts if n != "unsupervised" or with_unlabelled]
+        return find_card("imdb_reviews"), {name: parts[name] for name in names}
+
+    monkeypatch.setattr(text_loading, "_load_source", load)
+
+
+def _config(root, **fields):
+    """A small text CNN."""
+    options = {
+        "dataset": "imdb_reviews",
+        "model": "text_cnn",
+        "runs_dir": str(root / "runs"),
+        "max_length": 20,
+        "embedding_dim": 8,
+        "learning_rate": 0.01,
+        "baseline": False,
+        "export": False,
+    }
+    return classify_text.Config(**options | fields)
+
+
+def _metrics(folder):
+    return json.loads((folder / "metrics.json").read_text())
+
+
+def test_words_that_no_label_speaks_of_are_known_by_their_neighbours(tmp_path):
+    random = classify_text.run(_config(tmp_path), console=_QUIET)
+    assert _metrics(random)["test"]["accuracy"] < 0.7
+    assert "word_vectors" not in _metrics(random)
+    config = _config(tmp_path, word_vectors="cooccurrence")
+    started = classify_text.run(config, console=_QUIET)
+    metrics = _metrics(started)
+    assert metrics["test"]["accuracy"] > 0.9
+    facts = metrics["word_vectors"]
+    assert facts["words_known"] > 10
+    assert facts["seconds"] > 0
+    assert "The word vectors it started from" in (started / "report.html").read_text()
+
+
+def test_validation_and_test_texts_are_not_counted(tmp_path):
+    config = _config(tmp_path, word_vectors="cooccurrence")
+    splits = setup.load_splits(config)
+    tokens = setup.tokenize(config, splits)
+    facts, _ = _start(config, tmp_path)
+    assert facts["words_read"] == len(tokens.train.ids) + len(tokens.unlabelled.ids)
+
+
+def test_vectors_are_kept_for_a_run_that_goes_on(tmp_path, monkeypatch):
+    config = _config(tmp_path, word_vectors="cooccurrence")
+    facts, table = _start(config, tmp_path)
+    vectors = np.load(tmp_path / "word_vectors.npy")
+    known = vectors.any(axis=1)
+    np.testing.assert_array_equal(table[known], vectors[known])
+    monkeypatch.setattr(word_vectors, "count_word_vectors", None)
+    again, same = _start(config, tmp_path)
+    assert again == facts
+    np.testing.assert_array_equal(same[known], table[known])
+
+
+def _start(config, folder):
+    """The facts, and the word vectors of the model."""
+    splits = setup.load_splits(config)
+    tokens = setup.tokenize(config, splits)
+    model = setup.compile_model(config, splits, tokens, setup.model_options(config))
+    facts = word_vectors.start_from_cooccurrence(config, tokens, model, folder, _QUIET)
+    (table,) = model.get_layer("embedding").get_weights()
+    return facts, table
+
+
+@pytest.mark.parametrize(
+    "fields", [{"model": "ngram"}, {"model": "lstm", "pretrain_epochs": 1}]
+)
+def test_model_that_cannot_start_from_word_vectors_is_refused(fields):
+    with pytest.raises(ValueError, match="`word_vectors` must be random if"):
+        classify_text.Config(word_vectors="cooccurrence", **fields)
