@@ -126,11 +126,12 @@ def _ours(options, seed):
         baseline = metrics["linear_baseline"]
         record["linear_accuracy"] = baseline["accuracy"]
         record["linear_seconds"] = baseline["seconds"]
-    if "teacher" in metrics:
-        record["teacher_accuracy_validation"] = metrics["teacher"][
-            "validation_accuracy"
-        ]
-        record["teacher_seconds"] = metrics["teacher"]["seconds"]
+    if "word_vectors" in metrics:
+        record["word_vectors_seconds"] = metrics["word_vectors"]["seconds"]
+    if "teachers" in metrics:
+        facts = metrics["teachers"]
+        record["teachers_accuracy_validation"] = facts["validation_accuracy"]
+        record["teachers_seconds"] = facts["seconds"]
     if "language_model" in metrics:
         facts = metrics["language_model"]
         record["perplexity"] = facts["validation_perplexity"]

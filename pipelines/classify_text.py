@@ -110,11 +110,11 @@ class Config:
     word_vectors: Literal["random", "cooccurrence"] = "random"
     """What the word vectors start from: random numbers, or which words stand near each
     other in the training texts and, of imdb_reviews, the unlabelled ones."""
-    teacher: str | None = None
-    """Model that learns first, by its recipe fast, and then labels the unlabelled
-    texts of imdb_reviews; the classifier learns from both. None is none."""
+    teachers: tuple[str, ...] = ()
+    """Models that learn first, by their recipes fast, and then together label the
+    unlabelled texts of imdb_reviews; the classifier learns from both."""
     teacher_rounds: int = 1
-    """How often it learns: from the second time on also from what it labelled."""
+    """How often they learn: from the second time on also from what they labelled."""
     pretrain_epochs: int = 0
     """Passes of a language model over the training texts and, of imdb_reviews, the
     unlabelled ones; the lstm starts from it. 0 is none."""
@@ -181,6 +181,11 @@ class Config:
                 or (self.model != "ngram" and not self.has_language_model),
                 "random if the model is ngram or starts from a language model",
             ),
+            (
+                "teachers",
+                len(set(self.teachers)) == len(self.teachers),
+                "different models",
+            ),
             ("teacher_rounds", self.teacher_rounds >= 1, "at least 1"),
             ("pretrain_epochs", self.pretrain_epochs >= 0, "at least 0"),
             (
@@ -220,8 +225,8 @@ class Config:
             ),
         )
         require_known("model", self.model, MODELS)
-        if self.teacher is not None:
-            require_known("teacher", self.teacher, MODELS)
+        for model in self.teachers:
+            require_known("teachers", model, MODELS)
         run_steps.check_settings(self, rules)
 
 
@@ -237,7 +242,7 @@ def run(
 
     Raises:
         ValueError: If a setting does not fit the model or the data, `pretrained` is
-            not a run with a language model, or `teacher` has no texts to label.
+            not a run with a language model, or `teachers` have no texts to label.
         StorageError: If a folder cannot be written or has no room.
         DivergenceError: If the loss is no longer finite.
         GateError: If the export does not predict like the trained model.
@@ -280,14 +285,14 @@ def run(
     console.print(f"Run: {folder}", highlight=False)
     with run_steps.way_to_resume(NAME, folder, console):
         labels = splits.train.labels
-        vectors = teacher = facts = None
+        vectors = teachers = facts = None
         if config.word_vectors == "cooccurrence":
             vectors = word_vectors.start_from_cooccurrence(
                 config, tokens, model, folder, console
             )
-        if config.teacher is not None:
-            taught, teacher = self_training.label_unlabelled(
-                config, config.teacher, splits, folder, console
+        if config.teachers:
+            taught, teachers = self_training.label_unlabelled(
+                config, splits, folder, console
             )
             labels = np.concatenate([labels, taught])
         if config.has_language_model:
@@ -319,7 +324,7 @@ def run(
             progress,
             timing,
             word_vectors=vectors,
-            teacher=teacher,
+            teachers=teachers,
             language_model=facts,
         )
         write_json(folder / "metrics.json", outcome.metrics)

@@ -91,9 +91,14 @@ RECIPES = (
     Recipe(
         "best",
         "",
-        {**_LSTM, "teacher": "ngram", "teacher_rounds": 2, "epochs": 2},
+        {
+            **_LSTM,
+            "word_vectors": "cooccurrence",
+            "teachers": ("ngram", "lstm"),
+            "epochs": 2,
+        },
         ("imdb_reviews",),
         ("lstm",),
     ),
-    Recipe("best", "", {"teacher": "ngram"}, ("imdb_reviews",), ("ngram",)),
+    Recipe("best", "", {"teachers": ("ngram",)}, ("imdb_reviews",), ("ngram",)),
 )

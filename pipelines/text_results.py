@@ -46,7 +46,7 @@ from modelyard.training.text_sections import (
     language_model_section,
     length_section,
     mistakes_section,
-    teacher_section,
+    teachers_section,
     word_vectors_section,
 )
 
@@ -106,7 +106,7 @@ def measure(
     timing: dict[str, float],
     *,
     word_vectors: dict[str, Any] | None = None,
-    teacher: dict[str, Any] | None = None,
+    teachers: dict[str, Any] | None = None,
     language_model: dict[str, Any] | None = None,
 ) -> Outcome:
     """Measures a trained model, and the linear one beside it.
@@ -119,7 +119,7 @@ def measure(
         progress: History of the training.
         timing: Seconds that were spent before the training, by name.
         word_vectors: What is known about those that it started from.
-        teacher: What is known about the one that labelled texts.
+        teachers: What is known about those that labelled texts.
         language_model: What is known about the one that it started from.
     """
     began = time.perf_counter()
@@ -137,8 +137,8 @@ def measure(
     }
     if word_vectors is not None:
         metrics["word_vectors"] = word_vectors
-    if teacher is not None:
-        metrics["teacher"] = teacher
+    if teachers is not None:
+        metrics["teachers"] = teachers
     if language_model is not None:
         metrics["language_model"] = language_model
     if config.baseline:
@@ -163,13 +163,13 @@ def make_report(
     shown = dict(outcome.metrics)
     baseline = shown.pop("linear_baseline", None)
     vectors = shown.pop("word_vectors", None)
-    teacher = shown.pop("teacher", None)
+    teachers = shown.pop("teachers", None)
     facts = shown.pop("language_model", None)
     scores, labels = outcome.scores, splits.test.labels
     sections = [
         *([] if baseline is None else [baseline_section(shown, baseline)]),
         *([] if vectors is None else [word_vectors_section(vectors)]),
-        *([] if teacher is None else [teacher_section(teacher)]),
+        *([] if teachers is None else [teachers_section(teachers)]),
         *([] if facts is None else [language_model_section(facts)]),
         length_section(scores, labels, tokens.test.lengths),
         mistakes_section(
@@ -200,10 +200,10 @@ def write_model_card(folder: Path, report: Report, name: str) -> None:
         "classes": f"string (n, {classes}), the names beside them",
     }
     text = {"text": "string (n,), UTF-8; other bytes are replaced"}
-    teacher = report.config["teacher"]
+    teachers = report.config["teachers"]
     taught = (
-        "A part of the texts it learned from had no labels but those that another "
-        f"model ({teacher}) gave them, with its mistakes."
+        "A part of the texts it learned from had no labels but those that other "
+        f"models ({', '.join(teachers)}) gave them, with their mistakes."
     )
     card = model_card_text(
         report,
@@ -214,7 +214,7 @@ def write_model_card(folder: Path, report: Report, name: str) -> None:
         limits=(
             f"No more than {report.config['max_length']:,} words of a text are read.",
             "Words that the training texts do not have all look the same to it.",
-            *([] if teacher is None else [taught]),
+            *([taught] if teachers else []),
         ),
         signatures={
             "serving_default": {"inputs": text, "outputs": answers},
@@ -254,7 +254,7 @@ def summarise(folder: Path, metrics: dict[str, Any], exported: Path | None) -> s
         summaries.describe_accuracy(metrics["test"]),
         *_describe_baseline(metrics),
         *_describe_word_vectors(metrics),
-        *_describe_teacher(metrics),
+        *_describe_teachers(metrics),
         *_describe_language_model(metrics),
         summaries.describe_training(metrics["timing"]),
         *summaries.describe_outputs(folder, exported, inputs=PREDICT_INPUTS),
@@ -333,14 +333,14 @@ def _describe_word_vectors(metrics: dict[str, Any]) -> list[str]:
     return [f"  from word vectors counted in {count:,} words in {seconds:.0f} s"]
 
 
-def _describe_teacher(metrics: dict[str, Any]) -> list[str]:
-    """A line on the teacher, if there was any."""
-    if "teacher" not in metrics:
+def _describe_teachers(metrics: dict[str, Any]) -> list[str]:
+    """A line on the teachers, if there were any."""
+    if "teachers" not in metrics:
         return []
-    facts = metrics["teacher"]
+    facts = metrics["teachers"]
     count, accuracy = sum(facts["texts"].values()), facts["validation_accuracy"][-1]
-    teacher = f"{facts['model']}, {accuracy:.2%} on validation texts"
-    return [f"  taught by {teacher}: {count:,} more texts in {facts['seconds']:.0f} s"]
+    teachers = f"{' and '.join(facts['models'])}, {accuracy:.2%} on validation texts"
+    return [f"  taught by {teachers}: {count:,} more texts in {facts['seconds']:.0f} s"]
 
 
 def _describe_language_model(metrics: dict[str, Any]) -> list[str]:

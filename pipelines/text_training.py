@@ -80,9 +80,9 @@ class Tokens:
         validation: Token ids of the validation texts.
         test: Token ids of the test texts.
         unlabelled: Token ids of the texts that a language model reads, that word
-            vectors are counted in, or that a teacher labels.
+            vectors are counted in, or that teachers label.
         lessons: Token ids of what the model is trained on: `train`, and behind it
-            `unlabelled` where a teacher labels that.
+            `unlabelled` where teachers label that.
     """
 
     vocabulary: list[str]
@@ -127,7 +127,7 @@ def load_splits(config: Config) -> TextSplits:
 
     Raises:
         RunError: If Keras runs on a backend that cannot tokenize within `tf.data`.
-        ValueError: If there are no texts that a teacher could label.
+        ValueError: If there are no texts that teachers could label.
     """
     backend = keras.backend.backend()
     if backend != "tensorflow":
@@ -144,14 +144,14 @@ def load_splits(config: Config) -> TextSplits:
         drop_test_texts=config.drop_test_texts,
         with_unlabelled=(
             config.pretrain_epochs > 0
-            or config.teacher is not None
+            or bool(config.teachers)
             or config.word_vectors == "cooccurrence"
         ),
     )
-    if config.teacher is not None and not len(splits.unlabelled):
+    if config.teachers and not len(splits.unlabelled):
         raise ValueError(
-            "`teacher` needs a data set with unlabelled texts, as imdb_reviews is. "
-            f"Received: teacher={config.teacher}, dataset={config.dataset}"
+            "`teachers` need a data set with unlabelled texts, as imdb_reviews is. "
+            f"Received: teachers={', '.join(config.teachers)}, dataset={config.dataset}"
         )
     return splits
 
@@ -179,7 +179,7 @@ def tokenize(config: Config, splits: TextSplits) -> Tokens:
             splits.unlabelled,
         )
     )
-    lessons = train if config.teacher is None else join_tokens([train, unlabelled])
+    lessons = join_tokens([train, unlabelled]) if config.teachers else train
     return Tokens(vocabulary, train, validation, test, unlabelled, lessons)
 
 

@@ -110,23 +110,29 @@ def word_vectors_section(facts: Mapping[str, Any]) -> Section:
     )
 
 
-def teacher_section(facts: Mapping[str, Any]) -> Section:
-    """Shows what a teacher added to the training texts.
+def teachers_section(facts: Mapping[str, Any]) -> Section:
+    """Shows what teachers added to the training texts.
 
     Args:
-        facts: Its model, validation accuracy by round and mean score, the texts
-            that it labelled by class, and seconds.
+        facts: Their models, validation accuracy of their mean scores by round and of
+            each in the last one, mean score, the texts that they labelled by class,
+            and seconds.
     """
     total = sum(facts["texts"].values())
     accuracies = ", then ".join(percent(a) for a in facts["validation_accuracy"])
+    each = ", ".join(
+        f"{model} {percent(accuracy)}"
+        for model, accuracy in facts["validation_accuracy_of_each"].items()
+    )
     return Section(
-        title="What its teacher labelled",
+        title="What its teachers labelled",
         note=(
-            f"A model of the kind {facts['model']} learned from the labelled texts "
-            f"first, in {quantity(facts['seconds'], 'seconds')}; its accuracy on "
-            f"validation texts was {accuracies}. The model of this run also learned "
-            f"from {total:,} texts without labels, each with the class that the "
-            f"teacher gave it, with a mean score of {percent(facts['mean_score'])}."
+            f"Other models learned from the labelled texts first, in "
+            f"{quantity(facts['seconds'], 'seconds')}. The accuracy of their mean "
+            f"scores on validation texts was {accuracies} (in the last round {each}). "
+            f"The model of this run also learned from {total:,} texts without labels, "
+            "each with the class that they gave it, with a mean score of "
+            f"{percent(facts['mean_score'])}."
         ),
         header=("Class", "Texts labelled", "Share"),
         rows=[

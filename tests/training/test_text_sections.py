@@ -11,7 +11,7 @@ from modelyard.training.text_sections import (
     language_model_section,
     length_section,
     mistakes_section,
-    teacher_section,
+    teachers_section,
     word_vectors_section,
 )
 
@@ -56,14 +56,21 @@ def test_language_model_is_shown_with_perplexity_and_next_words():
 
 def test_labels_of_a_teacher_are_shown_by_class():
     facts = {
-        "model": "ngram",
+        "models": ["ngram", "lstm"],
         "validation_accuracy": [0.9, 0.9238],
+        "validation_accuracy_of_each": {"ngram": 0.91, "lstm": 0.915},
         "texts": {"bad": 1500, "good": 500},
         "mean_score": 0.87,
         "seconds": 90.0,
     }
-    section = teacher_section(facts)
-    for text in ("ngram", "1 min 30 s", "90.00%, then 92.38%", "2,000 texts", "87.00%"):
+    section = teachers_section(facts)
+    for text in (
+        "ngram 91.00%, lstm 91.50%",
+        "1 min 30 s",
+        "90.00%, then 92.38%",
+        "2,000 texts",
+        "87.00%",
+    ):
         assert text in section.note
     assert section.rows == [("bad", "1,500", "75.00%"), ("good", "500", "25.00%")]
 
