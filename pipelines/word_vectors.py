@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from rich.console import Console
 
-from modelyard.data.token_lists import UNKNOWN, join_tokens
+from modelyard.data.token_lists import join_tokens
 from modelyard.models import set_word_vectors
 from modelyard.pipelines.text_training import Tokens
 from modelyard.training.files import write_atomically, write_json
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _FACTS_FILE = "word_vectors.json"
 _VECTORS_FILE = "word_vectors.npy"
-_SHOWN_RANKS = (100, 200, 400, 800, 1600, 3200)  # By frequency.
+_SHOWN_RANKS = (100, 200, 400, 800, 1600, 3200)  # By frequency, without numbers.
 _NEAREST = 6
 
 
@@ -61,7 +61,10 @@ def start_from_cooccurrence(
     vectors = count_word_vectors(texts, size, dim, seed=config.seed)
     seconds = time.perf_counter() - began
     set_word_vectors(model, vectors)
-    shown = [UNKNOWN + rank for rank in _SHOWN_RANKS if UNKNOWN + rank < size]
+    words = [
+        i for i in range(size) if tokens.vocabulary[i].isalpha() and vectors[i].any()
+    ]
+    shown = [words[rank] for rank in _SHOWN_RANKS if rank < len(words)]
     facts = {
         "words_read": words_read,
         "words_known": int(vectors.any(axis=1).sum()),
@@ -72,7 +75,6 @@ def start_from_cooccurrence(
                 "nearest": nearest_words(vectors, tokens.vocabulary, i, count=_NEAREST),
             }
             for i in shown
-            if vectors[i].any()
         ],
     }
     write_atomically(folder / _VECTORS_FILE, lambda file: np.save(file, vectors))

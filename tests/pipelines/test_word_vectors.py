@@ -84,11 +84,14 @@ def test_words_that_no_label_speaks_of_are_known_by_their_neighbours(tmp_path):
     assert "The word vectors it started from" in (started / "report.html").read_text()
 
 
-def test_validation_and_test_texts_are_not_counted(tmp_path):
+def test_validation_and_test_texts_are_not_counted(tmp_path, monkeypatch):
     config = _config(tmp_path, word_vectors="cooccurrence")
     splits = setup.load_splits(config)
     tokens = setup.tokenize(config, splits)
+    monkeypatch.setattr(word_vectors, "_SHOWN_RANKS", (0, 3, 1000))
     facts, _ = _start(config, tmp_path)
+    assert [len(row["nearest"]) for row in facts["neighbours"]] == [6, 6]
+    assert all(row["word"].isalpha() for row in facts["neighbours"])
     assert facts["words_read"] == len(tokens.train.ids) + len(tokens.unlabelled.ids)
 
 
