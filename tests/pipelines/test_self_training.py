@@ -156,6 +156,7 @@ def test_teachers_label_by_their_mean_scores(tmp_path, monkeypatch):
     assert facts["mean_score"] == pytest.approx(np.mean([0.55, 0.65, 0.6]))
 
 
+@pytest.mark.slow
 def test_teacher_starts_from_word_vectors_too(tmp_path):
     config = _config(tmp_path, model="text_cnn", teachers=("ngram", "text_cnn"))
     config = dataclasses.replace(config, word_vectors="cooccurrence", max_length=20)

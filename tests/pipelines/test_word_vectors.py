@@ -70,6 +70,7 @@ def _metrics(folder):
     return json.loads((folder / "metrics.json").read_text())
 
 
+@pytest.mark.slow
 def test_words_that_no_label_speaks_of_are_known_by_their_neighbours(tmp_path):
     random = classify_text.run(_config(tmp_path), console=_QUIET)
     assert _metrics(random)["test"]["accuracy"] < 0.7
