@@ -8,7 +8,6 @@ import pytest
 from rich.console import Console
 
 from modelyard.data import text_loading
-from modelyard.data.catalogue import find_card
 from modelyard.data.text_examples import TextExamples
 from modelyard.pipelines import classify_text, self_training
 from modelyard.pipelines import text_training as setup
@@ -20,7 +19,7 @@ _NEUTRAL = ("film", "plot", "actor", "scene", "music", "the", "a")
 
 
 @pytest.fixture(autouse=True)
-def reviews(monkeypatch):
+def reviews(pose_as_imdb):
     """Labelled texts with known verdicts, others with known and new ones beside.
 
     The test texts have new ones only.
@@ -42,13 +41,7 @@ def reviews(monkeypatch):
             200, lambda label: [rng.choice(_KNOWN[label]), _NEW[label]]
         ),
     }
-
-    def load(spec, data_dir, *, with_unlabelled):
-        del spec, data_dir
-        names = [n for n in parts if n != "unsupervised" or with_unlabelled]
-        return find_card("imdb_reviews"), {name: parts[name] for name in names}
-
-    monkeypatch.setattr(text_loading, "_load_source", load)
+    pose_as_imdb(parts)
 
 
 def _config(root, **fields):
@@ -118,9 +111,13 @@ def test_labels_are_kept_for_a_run_that_goes_on(tmp_path, monkeypatch):
 
 def test_teacher_has_its_own_recipe_and_the_same_examples(tmp_path):
     config = _config(
-        tmp_path, model="text_cnn", teachers=("ngram", "lstm"), seed=3, epochs=7
+        tmp_path,
+        model="text_cnn",
+        teachers=("ngram", "lstm"),
+        word_vectors="cooccurrence",
+        seed=3,
+        epochs=7,
     )
-    config = dataclasses.replace(config, word_vectors="cooccurrence")
     teacher = self_training.teacher_config(config, "ngram")
     assert (teacher.model, teacher.teachers) == ("ngram", ())
     assert (teacher.dataset, teacher.seed) == ("imdb_reviews", 3)
@@ -158,8 +155,13 @@ def test_teachers_label_by_their_mean_scores(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_teacher_starts_from_word_vectors_too(tmp_path):
-    config = _config(tmp_path, model="text_cnn", teachers=("ngram", "text_cnn"))
-    config = dataclasses.replace(config, word_vectors="cooccurrence", max_length=20)
+    config = _config(
+        tmp_path,
+        model="text_cnn",
+        teachers=("ngram", "text_cnn"),
+        word_vectors="cooccurrence",
+        max_length=20,
+    )
     folder = classify_text.run(config, console=_QUIET)
     assert {"teachers", "word_vectors"} <= _metrics(folder).keys()
     vectors = folder / "teachers" / "text_cnn" / "1" / "word_vectors.npy"

@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from modelyard.data import text_loading
-from modelyard.data.catalogue import find_card
 from modelyard.data.text_examples import TextExamples
 from modelyard.pipelines import classify_text, word_vectors
 from modelyard.pipelines import text_training as setup
@@ -18,7 +16,7 @@ _PLACES = (("so", "yawn"), ("how", "wow"))  # Beside them, where nobody labelled
 
 
 @pytest.fixture(autouse=True)
-def reviews(monkeypatch):
+def reviews(pose_as_imdb):
     """Labelled texts with one verdict of each class; the test texts have the others.
 
     Unlabelled texts have all verdicts, each among the words that go with its class.
@@ -42,13 +40,7 @@ def reviews(monkeypatch):
         "test": TextExamples(test, labels),
         "unsupervised": TextExamples(others, labels),
     }
-
-    def load(spec, data_dir, *, with_unlabelled):
-        del spec, data_dir
-        names = [n for n in parts if n != "unsupervised" or with_unlabelled]
-        return find_card("imdb_reviews"), {name: parts[name] for name in names}
-
-    monkeypatch.setattr(text_loading, "_load_source", load)
+    pose_as_imdb(parts)
 
 
 def _config(root, **fields):
