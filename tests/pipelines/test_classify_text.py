@@ -118,6 +118,15 @@ def test_command_predicts_arguments_and_lines_of_a_file(export, tmp_path, capsys
     ]
 
 
+def test_command_shows_the_beginning_of_a_long_text(export, capsys):
+    assert cli.main(["predict", str(export), "great\n" * 1000, "a dull\nplot"]) == 0
+    long, short = capsys.readouterr().out.splitlines()
+    text, _, answer = long.partition(": ")
+    assert text == ("great " * 16 + "...")
+    assert answer.startswith("good")
+    assert short.startswith("a dull plot: bad")
+
+
 def test_command_needs_a_text(export, tmp_path, capsys):
     (tmp_path / "blank.txt").write_text("\n \n")
     for arguments in ((), ("--file", str(tmp_path / "blank.txt"))):
