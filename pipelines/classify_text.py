@@ -187,6 +187,11 @@ class Config:
                 "different models",
             ),
             ("teacher_rounds", self.teacher_rounds >= 1, "at least 1"),
+            (
+                "teacher_rounds",
+                self.teacher_rounds == 1 or bool(self.teachers),
+                "1 without teachers",
+            ),
             ("pretrain_epochs", self.pretrain_epochs >= 0, "at least 0"),
             (
                 "pretrain_epochs",
@@ -353,7 +358,8 @@ def evaluate(folder: Path) -> dict[str, Any]:
 
     config = read_config(folder, Config)
     require_finished(folder)
-    return text_results.evaluate_run(folder, config, load_splits(config))
+    splits = load_splits(config, with_unlabelled=False)
+    return text_results.evaluate_run(folder, config, splits)
 
 
 def export(folder: Path) -> Path:

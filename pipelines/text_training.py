@@ -122,8 +122,13 @@ def model_options(config: Config) -> dict[str, Any]:
     return options
 
 
-def load_splits(config: Config) -> TextSplits:
+def load_splits(config: Config, *, with_unlabelled: bool = True) -> TextSplits:
     """Returns the examples that the config names.
+
+    Args:
+        config: Settings.
+        with_unlabelled: Whether texts without labels are read too, if the training
+            uses them.
 
     Raises:
         RunError: If Keras runs on a backend that cannot tokenize within `tf.data`.
@@ -142,13 +147,14 @@ def load_splits(config: Config) -> TextSplits:
         seed=config.seed,
         max_train_examples=config.max_train_examples,
         drop_test_texts=config.drop_test_texts,
-        with_unlabelled=(
+        with_unlabelled=with_unlabelled
+        and (
             config.pretrain_epochs > 0
             or bool(config.teachers)
             or config.word_vectors == "cooccurrence"
         ),
     )
-    if config.teachers and not len(splits.unlabelled):
+    if with_unlabelled and config.teachers and not len(splits.unlabelled):
         raise ValueError(
             "`teachers` need a data set with unlabelled texts, as imdb_reviews is. "
             f"Received: teachers={', '.join(config.teachers)}, dataset={config.dataset}"

@@ -69,6 +69,7 @@ def test_words_of_unlabelled_texts_are_learned_from_the_teacher(tmp_path):
     taught = classify_text.run(config, console=_QUIET)
     metrics = _metrics(taught)
     assert metrics["test"]["accuracy"] > 0.9
+    assert classify_text.evaluate(taught) == metrics["test"]
     facts = metrics["teachers"]
     assert facts["models"] == ["ngram"]
     first, second = facts["validation_accuracy"]
@@ -95,6 +96,12 @@ def test_student_that_starts_from_a_language_model_is_taught_too(tmp_path):
     )
     metrics = _metrics(classify_text.run(config, console=_QUIET))
     assert {"teachers", "language_model"} <= metrics.keys()
+
+
+def test_unlabelled_texts_are_read_for_the_training_alone(tmp_path):
+    config = _config(tmp_path, teachers=("ngram",))
+    assert len(setup.load_splits(config).unlabelled)
+    assert not len(setup.load_splits(config, with_unlabelled=False).unlabelled)
 
 
 def test_labels_are_kept_for_a_run_that_goes_on(tmp_path, monkeypatch):
@@ -190,6 +197,7 @@ def test_data_set_without_unlabelled_texts_is_refused(tmp_path, monkeypatch):
             {"teachers": ("ngram",), "teacher_rounds": 0},
             "`teacher_rounds` must be at least 1",
         ),
+        ({"teacher_rounds": 2}, "`teacher_rounds` must be 1 without teachers"),
     ],
 )
 def test_teacher_that_cannot_be_is_refused(fields, message):
