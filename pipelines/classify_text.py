@@ -42,9 +42,10 @@ class Config:
     """Seed of the weights, the validation cut, the data order and dropout."""
 
     max_words: int = 30_000
-    """Largest size of the vocabulary, which is built from the training texts."""
+    """Largest size of the vocabulary, which is built from the training texts and, where
+    the model learns from them, the unlabelled ones."""
     min_count: int = 2
-    """Occurrences in the training texts that make a word part of the vocabulary."""
+    """Occurrences in these that make a word part of the vocabulary."""
     max_length: int = 400
     """Words of a text that the model sees."""
     truncation: Literal["head", "tail", "head_tail"] = "head_tail"

@@ -75,7 +75,8 @@ class Tokens:
     """What the model sees of each split.
 
     Attributes:
-        vocabulary: The words of the training texts; the position is the token id.
+        vocabulary: The words of the training and unlabelled texts, or of the
+            `pretrained` run; the position is the token id.
         train: Token ids of the training texts.
         validation: Token ids of the validation texts.
         test: Token ids of the test texts.
