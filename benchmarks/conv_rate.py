@@ -16,6 +16,8 @@ import subprocess
 import time
 from pathlib import Path
 
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # As in our commands.
+
 import tensorflow as tf
 from machine import describe_machine
 

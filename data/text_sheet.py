@@ -5,6 +5,7 @@ import textwrap
 import numpy as np
 import pandas as pd
 
+from modelyard.data.excerpts import shorten
 from modelyard.data.text_loading import TextSplits
 
 _PERCENTILES = (0, 25, 50, 75, 95, 99, 100)
@@ -76,5 +77,5 @@ def _excerpts(splits, rng):
     for label, name in enumerate(splits.class_names[:_MOST_CLASSES]):
         index = rng.choice(np.flatnonzero(splits.train.labels == label))
         text = splits.train.texts[index][: 2 * _EXCERPT]
-        excerpt = textwrap.shorten(text, _EXCERPT, placeholder=" ...")
+        excerpt = shorten(text, _EXCERPT)
         yield textwrap.fill(f"{name}: {excerpt}", _WIDTH, subsequent_indent="  ")

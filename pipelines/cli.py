@@ -23,7 +23,7 @@ from modelyard.pipelines.names import require_known
 
 OUT = Console(highlight=False, soft_wrap=True)
 ERR = Console(stderr=True, highlight=False, soft_wrap=True)
-_SHOWN_LENGTH = 100  # Characters of a text that is classified.
+_SHOWN = 100  # Characters of a text that is classified.
 
 _Path = tyro.conf.Positional[Path]
 _Json = Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(name="json")]
@@ -211,6 +211,7 @@ def predict(
         file: File of texts, one a line, blank ones left out; - is the standard input.
         as_json: Print JSON.
     """
+    from modelyard.data.excerpts import shorten
     from modelyard.serving.predict import load_predictor
 
     lines = [] if file is None else _read_lines(file)
@@ -238,7 +239,7 @@ def predict(
             ERR.print(f"[bold red]Error:[/] {escape(p.error)}")
         elif not as_json:
             others = ", ".join(f"{label} {score:.3f}" for label, score in p.top[1:3])
-            shown = _shorten(p.input) if predictor.takes_texts else p.input
+            shown = shorten(p.input, _SHOWN) if predictor.takes_texts else p.input
             OUT.print(f"{shown}: {p.label} {p.score:.3f} ({others})", markup=False)
     return 1 if any(p.error for p in predictions) else 0
 
@@ -312,14 +313,6 @@ def _read_lines(path: Path) -> list[bytes]:
     """The texts of a file, one a line; what is blank is no text."""
     content = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
     return [line for line in content.splitlines() if line.strip()]
-
-
-def _shorten(text: str) -> str:
-    """The beginning of a text, on one line."""
-    line = " ".join(text.split())
-    if len(line) <= _SHOWN_LENGTH:
-        return line
-    return line[: _SHOWN_LENGTH - 4].rstrip() + " ..."
 
 
 def _import_tensorflow() -> None:
