@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 import pandas as pd
+from rich.console import Console
 
 from modelyard.data.image_pipeline import steps_per_epoch
 from modelyard.data.loading import ImageSplits
@@ -59,6 +60,7 @@ def measure(
     batch_size: int,
     views: Views,
     timing: dict[str, float],
+    console: Console,
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """Measures a trained model.
 
@@ -69,6 +71,7 @@ def measure(
         batch_size: Examples per update.
         views: Test-time augmentation, as for `predict_scores`.
         timing: Seconds that were spent before the training, by name.
+        console: Where progress is shown.
 
     Returns:
         The probabilities of the test images, float32 `(n, num_classes)`, and the
@@ -76,12 +79,14 @@ def measure(
     """
     metrics: dict[str, Any] = {}
     began = time.perf_counter()
-    scores = predict_scores(model, splits.test.images)
+    scores = predict_scores(model, splits.test.images, console=console)
     evaluate_seconds = time.perf_counter() - began
     metrics["test"] = classification_metrics(scores, splits.test.labels)
     if views != "none":
         began = time.perf_counter()
-        augmented = predict_scores(model, splits.test.images, views=views)
+        augmented = predict_scores(
+            model, splits.test.images, views=views, console=console
+        )
         timing = {**timing, "tta_seconds": time.perf_counter() - began}
         metrics["test_tta"] = classification_metrics(augmented, splits.test.labels)
     validation = predict_scores(model, splits.validation.images)

@@ -211,6 +211,7 @@ def run(
             batch_size=setup.batch_size(config, splits),
             views=config.test_time_augmentation,
             timing=timing,
+            console=console,
         )
         write_json(folder / "metrics.json", metrics)
         report = results.make_report(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 from pathlib import Path
@@ -70,18 +71,16 @@ class FeatureCache:
                 return kept["features"]
         began = time.perf_counter()
         labels = np.zeros(len(images), "int64")
-        features = self._model.predict(
-            make_evaluation_dataset(images, labels, batch_size=PREDICT_BATCH),
-            verbose=0,
-            callbacks=[
-                PredictionProgress(
-                    self._console,
-                    f"features of {name}",
-                    count=len(images),
-                    batch_size=PREDICT_BATCH,
-                )
-            ],
-        ).astype("float32")
+        dataset = make_evaluation_dataset(images, labels, batch_size=PREDICT_BATCH)
+        progress = PredictionProgress(
+            self._console,
+            f"features of {name}",
+            count=len(images),
+            batch_size=PREDICT_BATCH,
+        )
+        with contextlib.closing(progress):
+            features = self._model.predict(dataset, verbose=0, callbacks=[progress])
+        features = features.astype("float32")
         self._folder.mkdir(exist_ok=True)
         seconds = self.seconds[name] = time.perf_counter() - began
         write_atomically(

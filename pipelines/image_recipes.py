@@ -10,8 +10,8 @@ from modelyard.pipelines.recipes import Recipe
 
 _CIFAR = ("cifar10", "cifar100")
 _AIRBENCH: dict[str, Any] = {
-    "epochs": 10,
-    "small_share": 0.7,
+    "epochs": 11,
+    "small_share": 6 / 11,
     "batch_size": 1960,
     "validation_share": 1 / 50,
     "optimizer": "filter_muon",

@@ -84,7 +84,7 @@ def measure_learning_curve(
     done = (folder / _FILE).exists()
     points = read_run_json(folder, _FILE)["points"] if done else []
     for count in counts[len(points) :]:
-        point = _measure_point(config, splits, cache, count)
+        point = _measure_point(config, splits, cache, count, console)
         points.append(point)
         write_json(folder / _FILE, {"points": points})
         console.print(
@@ -97,7 +97,11 @@ def measure_learning_curve(
 
 
 def _measure_point(
-    config: Config, splits: ImageSplits, cache: FeatureCache, count: int
+    config: Config,
+    splits: ImageSplits,
+    cache: FeatureCache,
+    count: int,
+    console: Console,
 ) -> dict[str, Any]:
     """Trains both on `count` labels and measures them on the test split."""
     rng = np.random.default_rng((config.seed, count))
@@ -106,7 +110,8 @@ def _measure_point(
     frozen = _frozen_scores(config, splits, cache, rows, rng)
     frozen_seconds = time.perf_counter() - began
     began = time.perf_counter()
-    scratch = _scratch_scores(config, splits, splits.train.take(rows))
+    with console.status(f"learning curve: {count:,} labels from scratch"):
+        scratch = _scratch_scores(config, splits, splits.train.take(rows))
     labels = splits.test.labels
     return {
         "labels": count,

@@ -215,7 +215,7 @@ def run(
         tuned = setup.fine_tune(config, splits, frozen, folder, console)
         curve = measure_learning_curve(config, splits, cache, folder, console)
         outcome = transfer_results.measure(
-            config, splits, cache, first, frozen, tuned, curve, timing
+            config, splits, cache, first, frozen, tuned, curve, timing, console
         )
         results.save_classifier(folder, outcome.model, splits)
         write_json(folder / "metrics.json", outcome.metrics)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
+from rich.console import Console
 
 from modelyard.data.loading import ImageSplits
 from modelyard.pipelines import summaries
@@ -58,6 +59,7 @@ def measure(
     tuned: tuple[keras.Model, Progress] | None,
     learning_curve: list[dict[str, Any]],
     timing: dict[str, float],
+    console: Console,
 ) -> Outcome:
     """Measures both phases and keeps the one with the better validation accuracy.
 
@@ -70,6 +72,7 @@ def measure(
         tuned: What fine-tuning gave; None if it was left out.
         learning_curve: Its points; none if it was not measured.
         timing: Seconds that were spent before the training, by name.
+        console: Where progress is shown.
     """
     began = time.perf_counter()
     phases = {
@@ -83,7 +86,9 @@ def measure(
         model, progress = tuned
         phases["fine_tuned"] = (
             model,
-            lambda _, images: predict_scores(model, images, batch_size=PREDICT_BATCH),
+            lambda _, images: predict_scores(
+                model, images, batch_size=PREDICT_BATCH, console=console
+            ),
         )
     scores, measured = {}, {}
     for name, (_, predict) in phases.items():
@@ -112,6 +117,7 @@ def measure(
             splits.test.images,
             views=config.test_time_augmentation,
             batch_size=PREDICT_BATCH,
+            console=console,
         )
         metrics["test_tta"] = classification_metrics(augmented, splits.test.labels)
         metrics["timing"]["tta_seconds"] = time.perf_counter() - began

@@ -1,13 +1,16 @@
 """Scores of a trained classifier, also averaged over shifted and flipped views."""
 
+import contextlib
 from collections.abc import Callable
 from typing import Literal
 
 import keras
 import numpy as np
+from rich.console import Console
 from scipy.special import softmax
 
 from modelyard.data.image_pipeline import make_evaluation_dataset
+from modelyard.training.progress import PredictionProgress
 
 Views = Literal["none", "flip", "shift", "flip_shift", "six"]
 _View = Callable[[np.ndarray], np.ndarray]
@@ -19,6 +22,7 @@ def predict_scores(
     *,
     views: Views = "none",
     batch_size: int = 500,
+    console: Console | None = None,
 ) -> np.ndarray:
     """Predicts class probabilities.
 
@@ -31,23 +35,33 @@ def predict_scores(
             and its copies moved up left and down right, with half its weight, all
             also mirrored ([Jordan, 2024](https://arxiv.org/abs/2404.00498)).
         batch_size: Images at a time.
+        console: Where progress is shown; nowhere if not given.
 
     Returns:
         float32 `(n, num_classes)`; rows sum to one.
     """
-    logits = np.average(
-        [_logits(model, view(images), batch_size) for view in _VIEWS[views]],
+    labels = np.zeros(len(images), "int64")
+    logits = []
+    for number, view in enumerate(_VIEWS[views], 1):
+        title = "predicting"
+        if views != "none":
+            title += f", view {number} of {len(_VIEWS[views])}"
+        progress = PredictionProgress(
+            console or Console(quiet=True),
+            title,
+            count=len(images),
+            batch_size=batch_size,
+            leaves_line=False,
+        )
+        dataset = make_evaluation_dataset(view(images), labels, batch_size=batch_size)
+        with contextlib.closing(progress):
+            logits.append(model.predict(dataset, verbose=0, callbacks=[progress]))
+    averaged = np.average(
+        logits,
         axis=0,
         weights=[2, 2, 1, 1, 1, 1] if views == "six" else None,
     )
-    return softmax(logits, axis=-1).astype("float32")
-
-
-def _logits(model: keras.Model, images: np.ndarray, batch_size: int) -> np.ndarray:
-    """Logits of all images, in order."""
-    labels = np.zeros(len(images), "int64")
-    dataset = make_evaluation_dataset(images, labels, batch_size=batch_size)
-    return model.predict(dataset, verbose=0)
+    return softmax(averaged, axis=-1).astype("float32")
 
 
 def _shifted(down: int, right: int) -> _View:

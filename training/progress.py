@@ -92,21 +92,31 @@ class ProgressDisplay(keras.callbacks.Callback):
 
 
 class PredictionProgress(keras.callbacks.Callback):
-    """Shows how far a prediction of many examples is, and its speed at the end.
+    """Shows how far a prediction of many images is, and how fast it goes.
 
     Args:
         console: Where to write.
         title: What is computed, as in `features of train`.
         count: Examples in all.
         batch_size: Examples per batch.
+        leaves_line: Whether a line stays when all is done.
     """
 
-    def __init__(self, console: Console, title: str, *, count: int, batch_size: int):
+    def __init__(
+        self,
+        console: Console,
+        title: str,
+        *,
+        count: int,
+        batch_size: int,
+        leaves_line: bool = True,
+    ):
         super().__init__()
         self._console = console
         self._title = title
         self._count = count
         self._batch_size = batch_size
+        self._leaves_line = leaves_line
         self._status: Status | None = None
 
     def on_predict_begin(self, logs=None):
@@ -129,12 +139,18 @@ class PredictionProgress(keras.callbacks.Callback):
             self._console.print(text, highlight=False)
 
     def on_predict_end(self, logs=None):
-        """Leaves one line."""
+        """Takes the live line away, and may leave one."""
+        self.close()
+        if self._leaves_line:
+            self._console.print(
+                self._text(self._count, time.perf_counter()), highlight=False
+            )
+
+    def close(self) -> None:
+        """Takes the live line away, also after an error."""
         if self._status:
             self._status.stop()
-        self._console.print(
-            self._text(self._count, time.perf_counter()), highlight=False
-        )
+            self._status = None
 
     def _text(self, done: int, now: float) -> str:
         """How many are done, and how fast."""

@@ -1,7 +1,11 @@
+import io
+
 import keras
 import numpy as np
 import pytest
+from rich.console import Console
 
+from modelyard.training import progress
 from modelyard.training.evaluation import predict_scores
 
 
@@ -86,3 +90,16 @@ def test_six_views_give_the_centre_half_of_the_weight(first_pixel_model):
     expected = _softmax(np.array([[first, second]]))
     scores = predict_scores(first_pixel_model, image, views="six")
     np.testing.assert_allclose(scores, expected, atol=1e-5)
+
+
+def test_long_predictions_tell_the_view_and_the_count(first_pixel_model, monkeypatch):
+    monkeypatch.setattr(progress, "_PLAIN_SECONDS", 0.0)
+    console = Console(file=io.StringIO(), width=80)
+    predict_scores(first_pixel_model, _images(), views="flip", console=console)
+    predict_scores(first_pixel_model, _images(), batch_size=3, console=console)
+    assert [line.split("  ")[0] for line in console.file.getvalue().splitlines()] == [
+        "predicting, view 1 of 2: 5 of 5",
+        "predicting, view 2 of 2: 5 of 5",
+        "predicting: 3 of 5",
+        "predicting: 5 of 5",
+    ]

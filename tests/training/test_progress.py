@@ -74,3 +74,19 @@ def test_long_predictions_get_lines_in_between(monkeypatch):
         "features: 64 of 90",
         "features: 90 of 90",
     ]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_predictions_may_leave_nothing_even_after_an_error(fails):
+    console = Console(file=io.StringIO(), width=80, force_terminal=True)
+    shown = PredictionProgress(
+        console, "predicting", count=90, batch_size=64, leaves_line=False
+    )
+    shown.on_predict_begin()
+    if not fails:
+        shown.on_predict_end()
+    shown.close()
+    shown.close()  # Once more does no harm.
+    text = console.file.getvalue()
+    assert "90 of 90" not in text
+    assert "\x1b[?25h" in text  # The cursor is back.
