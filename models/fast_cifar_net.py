@@ -1,4 +1,4 @@
-"""A small convolutional network that learns CIFAR-10 within ten epochs."""
+"""A small convolutional network that learns CIFAR-10 in about ten epochs."""
 
 from collections.abc import Sequence
 

@@ -71,7 +71,8 @@ class Config:
     label_smoothing: float = 0.0
     """Share of each label that is spread over all classes."""
     ema: float = 0.0
-    """Momentum of an average of the weights that replaces them; 0 is none."""
+    """Momentum of an average of the weights that replaces them, lower in trainings of
+    few updates; 0 is none."""
     early_stopping: int = 0
     """Epochs without a lower validation loss that end the training; 0 is never."""
 

@@ -86,7 +86,8 @@ class Config:
     dropout: float = 0.2
     """Dropout rate of the features in fine-tuning."""
     ema: float = 0.0
-    """Momentum of an average of the weights that replaces them; 0 is none."""
+    """Momentum of an average of the weights that replaces them, lower in trainings of
+    few updates; 0 is none."""
 
     shift: int = 0
     """Augmentation: largest shift in pixels of the data set."""

@@ -71,7 +71,7 @@ def test_every_optimizer_lowers_the_loss(name, rate):
 
 def test_options_reach_the_optimizer():
     optimizer = make_optimizer(
-        "sgd", learning_rate=0.1, total_steps=9, momentum=0.8, nesterov=True,
+        "sgd", learning_rate=0.1, total_steps=9000, momentum=0.8, nesterov=True,
         weight_decay=0.3, clip_norm=2.0, ema=0.99,
     )  # fmt: skip
     config = optimizer.get_config()
@@ -81,6 +81,17 @@ def test_options_reach_the_optimizer():
     assert config["global_clipnorm"] == 2.0
     assert config["use_ema"] is True
     assert config["ema_momentum"] == 0.99
+
+
+@pytest.mark.parametrize(
+    ("total_steps", "momentum"), [(5000, 0.998), (500, 0.98), (20, 0.5), (1, 0.0)]
+)
+def test_average_spans_at_most_a_tenth_of_the_steps(total_steps, momentum):
+    optimizer = make_optimizer(
+        "adamw", learning_rate=0.1, total_steps=total_steps, ema=0.998
+    )
+    assert optimizer.use_ema
+    assert optimizer.ema_momentum == momentum
 
 
 def test_weight_decay_is_left_to_the_optimizers_that_have_it():
