@@ -90,8 +90,8 @@ def make_optimizer(
         clip_norm: Largest norm of all gradients together; 0 is no clipping.
         ema: Momentum of the average of the weights that is kept beside them and
             takes their place after training; 0 is no average. Lower in trainings so
-            short that it would reach back over more than a tenth of the steps: the
-            average begins with untrained weights.
+            short that it would reach back over more than about a tenth of the steps:
+            the average begins with untrained weights.
         rate_scales: Factors of the learning rate by path of the variable, 1 for
             all others; for `"sgd"` and `"adamw"`.
 
@@ -111,7 +111,7 @@ def make_optimizer(
         "learning_rate": rate,
         "global_clipnorm": clip_norm or None,
         "use_ema": ema > 0,
-        "ema_momentum": min(ema, max(0.0, 1 - 10 / total_steps)),
+        "ema_momentum": min(ema, total_steps / (total_steps + 10)),
     }
     if name == "sgd":
         return ScaledSGD(

