@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import time
 from pathlib import Path
@@ -12,8 +11,8 @@ import numpy as np
 from rich.console import Console
 
 from modelyard.data.examples import Examples
-from modelyard.data.image_pipeline import make_evaluation_dataset
 from modelyard.data.loading import ImageSplits
+from modelyard.training.evaluation import predict_in_order
 from modelyard.training.files import write_atomically
 from modelyard.training.linear_head import LinearHead, fit_linear_head
 from modelyard.training.metrics import classification_metrics
@@ -70,16 +69,13 @@ class FeatureCache:
                     self.seconds[name] = float(kept["seconds"])
                 return kept["features"]
         began = time.perf_counter()
-        labels = np.zeros(len(images), "int64")
-        dataset = make_evaluation_dataset(images, labels, batch_size=PREDICT_BATCH)
         progress = PredictionProgress(
             self._console,
             f"features of {name}",
             count=len(images),
             batch_size=PREDICT_BATCH,
         )
-        with contextlib.closing(progress):
-            features = self._model.predict(dataset, verbose=0, callbacks=[progress])
+        features = predict_in_order(self._model, images, PREDICT_BATCH, progress)
         features = features.astype("float32")
         self._folder.mkdir(exist_ok=True)
         seconds = self.seconds[name] = time.perf_counter() - began

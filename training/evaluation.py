@@ -40,7 +40,6 @@ def predict_scores(
     Returns:
         float32 `(n, num_classes)`; rows sum to one.
     """
-    labels = np.zeros(len(images), "int64")
     logits = []
     for number, view in enumerate(_VIEWS[views], 1):
         title = "predicting"
@@ -53,15 +52,26 @@ def predict_scores(
             batch_size=batch_size,
             leaves_line=False,
         )
-        dataset = make_evaluation_dataset(view(images), labels, batch_size=batch_size)
-        with contextlib.closing(progress):
-            logits.append(model.predict(dataset, verbose=0, callbacks=[progress]))
+        logits.append(predict_in_order(model, view(images), batch_size, progress))
     averaged = np.average(
         logits,
         axis=0,
         weights=[2, 2, 1, 1, 1, 1] if views == "six" else None,
     )
     return softmax(averaged, axis=-1).astype("float32")
+
+
+def predict_in_order(
+    model: keras.Model,
+    images: np.ndarray,
+    batch_size: int,
+    progress: PredictionProgress,
+) -> np.ndarray:
+    """Returns a model's outputs for uint8 `(n, height, width, channels)`."""
+    labels = np.zeros(len(images), "int64")
+    dataset = make_evaluation_dataset(images, labels, batch_size=batch_size)
+    with contextlib.closing(progress):
+        return model.predict(dataset, verbose=0, callbacks=[progress])
 
 
 def _shifted(down: int, right: int) -> _View:
