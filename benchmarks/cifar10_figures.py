@@ -32,7 +32,7 @@ import numpy as np
 from figures import HERE, Job, finished_run, measure_in_turn, run_peer
 from machine import describe_machine
 
-from modelyard.data.loading import load_images
+from modelyard.data.images.loading import load_images
 
 _FAST_NET = ("--model", "fast_cifar_net", "--recipe", "fast")
 _CLASSIFIERS: dict[str, dict[str, tuple[str, ...]]] = {

@@ -22,8 +22,8 @@ import skimage.data
 import sklearn.datasets
 from machine import describe_machine
 
-from modelyard.models.efficientnet_lite import build_efficientnet_lite
-from modelyard.models.torch_weights import (
+from modelyard.models.vision.efficientnet_lite import build_efficientnet_lite
+from modelyard.models.vision.torch_weights import (
     find_efficientnet_lite_weights,
     load_efficientnet_lite_weights,
     read_torch_weights,

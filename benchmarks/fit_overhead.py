@@ -19,13 +19,13 @@ import keras
 from machine import describe_machine
 from rich.console import Console
 
-from modelyard.data.image_pipeline import (
+from modelyard.data.images.loading import load_images
+from modelyard.data.images.pipeline import (
     Augmentation,
     make_evaluation_dataset,
     make_training_dataset,
     steps_per_epoch,
 )
-from modelyard.data.loading import load_images
 from modelyard.models import build_convnet
 from modelyard.training.fit import fit_resumably
 from modelyard.training.optimizers import SmoothedCrossentropy, make_optimizer

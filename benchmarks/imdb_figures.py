@@ -165,8 +165,8 @@ def _export_and_serve(seed):
 def _serve(export):
     """Times predictions of test reviews in this process, which keeps to one core."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    from modelyard.data.text_loading import load_texts
-    from modelyard.serving.predict import load_predictor
+    from modelyard.data.texts.loading import load_texts
+    from modelyard.serving.predict.predictor import load_predictor
 
     texts = load_texts("imdb_reviews").test.texts[:_SERVED_TEXTS].tolist()
     batches = [

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 from machine import describe_machine
 
-from modelyard.data.augmentation import Augmentation
-from modelyard.data.image_pipeline import make_training_dataset, steps_per_epoch
-from modelyard.data.loading import load_images
+from modelyard.data.images.augmentation import Augmentation
+from modelyard.data.images.loading import load_images
+from modelyard.data.images.pipeline import make_training_dataset, steps_per_epoch
 
 CASES = {
     "mnist, none": ("mnist", Augmentation()),

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
-from modelyard.data.dataset_card import Content, DatasetCard
+from modelyard.data.cards.card import Content, DatasetCard
+from modelyard.data.cards.images import IMAGE_CARDS
+from modelyard.data.cards.texts import TEXT_CARDS
 from modelyard.data.errors import DatasetError, DatasetUnavailableError
-from modelyard.data.image_cards import IMAGE_CARDS
-from modelyard.data.text_cards import TEXT_CARDS
 
 __all__ = [
     "CATALOGUE",

@@ -6,7 +6,6 @@ import numpy as np
 
 from modelyard.data.catalogue import FOLDS
 from modelyard.data.errors import DatasetError
-from modelyard.data.examples import draw_stratified
 
 
 def cut_test(
@@ -89,6 +88,37 @@ def limit_train(
             f"Received: max_train_examples={most}"
         )
     return draw_stratified(labels, most, rng)
+
+
+def draw_stratified(
+    labels: np.ndarray, size: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Draws examples so that each class keeps its share.
+
+    Args:
+        labels: int64 `(n,)`.
+        size: How many to draw, at least the number of classes and at most `n`.
+        rng: Where chance comes from.
+
+    Returns:
+        Sorted indices `(size,)`, at least one of each class.
+    """
+    classes, counts = np.unique(labels, return_counts=True)
+    ideal = counts * size / len(labels)
+    quotas = np.maximum(np.floor(ideal).astype(int), 1)
+    while quotas.sum() != size:
+        # What rounding left over goes to the class that is owed most; what it
+        # took too much is given back by the class that owes most.
+        owed = ideal - quotas
+        if quotas.sum() < size:
+            quotas[np.argmax(owed)] += 1
+        else:
+            quotas[np.argmin(np.where(quotas > 1, owed, np.inf))] -= 1
+    drawn = [
+        rng.choice(np.flatnonzero(labels == label), quota, replace=False)
+        for label, quota in zip(classes, quotas, strict=True)
+    ]
+    return np.sort(np.concatenate(drawn))
 
 
 def check_share(validation_share: float) -> None:

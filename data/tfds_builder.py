@@ -6,7 +6,7 @@ from typing import Any
 
 import requests
 
-from modelyard.data.dataset_card import DatasetCard
+from modelyard.data.cards.card import DatasetCard
 from modelyard.data.errors import DatasetUnavailableError
 
 _logger = logging.getLogger(__name__)

@@ -9,26 +9,21 @@ without `custom_objects` once this package is imported.
 
 from collections.abc import Callable
 
-from modelyard.models.activations import (
+from modelyard.models.layers.activations import (
     ACTIVATIONS,
     binary_step,
     gelu_tanh,
     get_activation,
 )
-from modelyard.models.convnet import build_convnet
-from modelyard.models.efficientnet_lite import build_efficientnet_lite
-from modelyard.models.fast_cifar_net import build_fast_cifar_net, whiten_patches
-from modelyard.models.fast_lstm import FastLSTM
-from modelyard.models.lenet import build_lenet
-from modelyard.models.ngram_classifier import (
+from modelyard.models.layers.fast_lstm import FastLSTM
+from modelyard.models.layers.ngram_embedding import NgramEmbedding, set_word_vectors
+from modelyard.models.text.ngram_classifier import (
     build_ngram_classifier,
     set_naive_bayes_scales,
     word_contributions,
 )
-from modelyard.models.ngram_embedding import NgramEmbedding, set_word_vectors
-from modelyard.models.perceptrons import build_mlp, build_perceptron
-from modelyard.models.recurrent_classifier import build_recurrent_classifier
-from modelyard.models.recurrent_language_model import (
+from modelyard.models.text.recurrent_classifier import build_recurrent_classifier
+from modelyard.models.text.recurrent_language_model import (
     build_language_model_classifier,
     build_next_word_trainer,
     build_recurrent_language_model,
@@ -36,11 +31,16 @@ from modelyard.models.recurrent_language_model import (
     language_model_sizes,
     unfreezing_groups,
 )
-from modelyard.models.residual_cnn import build_residual_cnn
-from modelyard.models.text_cnn import build_text_cnn
-from modelyard.models.transfer_classifier import build_transfer_classifier
-from modelyard.models.transformer_classifier import build_transformer_classifier
-from modelyard.models.wide_resnet import build_wide_resnet
+from modelyard.models.text.text_cnn import build_text_cnn
+from modelyard.models.text.transformer_classifier import build_transformer_classifier
+from modelyard.models.vision.convnet import build_convnet
+from modelyard.models.vision.efficientnet_lite import build_efficientnet_lite
+from modelyard.models.vision.fast_cifar_net import build_fast_cifar_net, whiten_patches
+from modelyard.models.vision.lenet import build_lenet
+from modelyard.models.vision.perceptrons import build_mlp, build_perceptron
+from modelyard.models.vision.residual_cnn import build_residual_cnn
+from modelyard.models.vision.transfer_classifier import build_transfer_classifier
+from modelyard.models.vision.wide_resnet import build_wide_resnet
 
 BUILDERS: dict[str, Callable] = {
     "perceptron": build_perceptron,

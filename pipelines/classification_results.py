@@ -12,19 +12,19 @@ import numpy as np
 import pandas as pd
 from rich.console import Console
 
-from modelyard.data.image_pipeline import steps_per_epoch
-from modelyard.data.loading import ImageSplits
-from modelyard.data.text_loading import TextSplits
-from modelyard.pipelines.references import find_references
+from modelyard.data.images.loading import ImageSplits
+from modelyard.data.images.pipeline import steps_per_epoch
+from modelyard.data.texts.loading import TextSplits
+from modelyard.evaluation.classification import classification_metrics
+from modelyard.evaluation.prediction import Views, predict_scores
+from modelyard.evaluation.references import find_references
 from modelyard.pipelines.summaries import predict_command, split_sizes
+from modelyard.reporting.model_card import model_card_text
+from modelyard.reporting.report import DatasetFacts, Report, write_report
+from modelyard.reporting.sections import Section
 from modelyard.training import run_folder as runs
 from modelyard.training.checkpoint import Progress
-from modelyard.training.evaluation import Views, predict_scores
 from modelyard.training.files import storage_errors, write_atomically, write_text
-from modelyard.training.metrics import classification_metrics
-from modelyard.training.model_card import model_card_text
-from modelyard.training.report import DatasetFacts, Report, write_report
-from modelyard.training.report_sections import Section
 
 _GOLDEN_EXAMPLES = 8
 

@@ -17,9 +17,9 @@ from typing import Any, Literal
 
 from rich.console import Console
 
+from modelyard.data.names import require_known
 from modelyard.pipelines import image_runs, run_steps
 from modelyard.pipelines.image_recipes import RECIPES
-from modelyard.pipelines.names import require_known
 
 __all__ = ["MODELS", "NAME", "RECIPES", "Config", "evaluate", "export", "run"]
 

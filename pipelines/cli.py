@@ -17,9 +17,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from modelyard.data.names import require_known
 from modelyard.pipelines import PIPELINES, Pipeline
 from modelyard.pipelines.configs import parse_config
-from modelyard.pipelines.names import require_known
 
 OUT = Console(highlight=False, soft_wrap=True)
 ERR = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -127,8 +127,8 @@ def data(name: tyro.conf.Positional[str], output: Path | None = None) -> int:
     if parse_spec(name).content == "texts":
         return _show_texts(name, output)
     _import_tensorflow()
-    from modelyard.data.contact_sheet import describe_splits, save_contact_sheet
-    from modelyard.data.loading import load_images
+    from modelyard.data.images.contact_sheet import describe_splits, save_contact_sheet
+    from modelyard.data.images.loading import load_images
     from modelyard.pipelines.summaries import describe_splits as summary
     from modelyard.training.run_folder import slug
 
@@ -186,7 +186,7 @@ def check(export: _Path, *, as_json: _Json = False) -> int:
         export: Directory of a version, or the one above it.
         as_json: Print JSON.
     """
-    from modelyard.serving.check import check_saved_model
+    from modelyard.serving.check.saved_model import check_saved_model
 
     result = check_saved_model(export)
     if as_json:
@@ -211,8 +211,8 @@ def predict(
         file: File of texts, one a line, blank ones left out; - is the standard input.
         as_json: Print JSON.
     """
-    from modelyard.data.excerpts import shorten
-    from modelyard.serving.predict import load_predictor
+    from modelyard.data.texts.excerpts import shorten
+    from modelyard.serving.predict.predictor import load_predictor
 
     lines = [] if file is None else _read_lines(file)
     if not inputs and not lines:
@@ -294,8 +294,8 @@ def _show_texts(name: str, output: Path | None) -> int:
             "`output` is for contact sheets of pictures; texts are shown here. "
             f"Received: output={output}"
         )
-    from modelyard.data.text_loading import load_texts
-    from modelyard.data.text_sheet import describe_texts
+    from modelyard.data.texts.loading import load_texts
+    from modelyard.data.texts.sheet import describe_texts
 
     splits = load_texts(name)
     OUT.print(describe_texts(splits), markup=False)

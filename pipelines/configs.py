@@ -10,7 +10,7 @@ from typing import Any
 
 import tyro
 
-from modelyard.pipelines.names import require_known
+from modelyard.data.names import require_known
 from modelyard.pipelines.recipes import recipe_values
 
 

@@ -10,13 +10,13 @@ import keras
 import numpy as np
 from rich.console import Console
 
-from modelyard.data.examples import Examples
-from modelyard.data.loading import ImageSplits
-from modelyard.training.evaluation import predict_in_order
+from modelyard.data.images.examples import Examples
+from modelyard.data.images.loading import ImageSplits
+from modelyard.evaluation.classification import classification_metrics
+from modelyard.evaluation.prediction import predict_in_order
+from modelyard.evaluation.progress import PredictionProgress
 from modelyard.training.files import write_atomically
 from modelyard.training.linear_head import LinearHead, fit_linear_head
-from modelyard.training.metrics import classification_metrics
-from modelyard.training.progress import PredictionProgress
 
 # Large batches of large maps leave the caches of a processor.
 PREDICT_BATCH = 64

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from modelyard.pipelines.run_steps import DOCUMENTS, publish_run
 
 if TYPE_CHECKING:
-    from modelyard.data.augmentation import Augmentation
-    from modelyard.data.loading import ImageSplits
+    from modelyard.data.images.augmentation import Augmentation
+    from modelyard.data.images.loading import ImageSplits
 
 
 def load_splits(config: Any) -> ImageSplits:
     """Returns the examples that the config names."""
-    from modelyard.data.loading import load_images
+    from modelyard.data.images.loading import load_images
 
     return load_images(
         config.dataset,
@@ -27,7 +27,7 @@ def load_splits(config: Any) -> ImageSplits:
 
 def augmentation_of(config: Any) -> Augmentation:
     """Returns the random transformations of the training images."""
-    from modelyard.data.augmentation import Augmentation
+    from modelyard.data.images.augmentation import Augmentation
 
     names = [field.name for field in dataclasses.fields(Augmentation)]
     return Augmentation(**{n: getattr(config, n) for n in names if hasattr(config, n)})
@@ -45,8 +45,8 @@ def evaluate_run(
     """
     import keras
 
-    from modelyard.training import metrics
-    from modelyard.training.evaluation import predict_scores
+    from modelyard.evaluation import classification as metrics
+    from modelyard.evaluation.prediction import predict_scores
 
     model = keras.models.load_model(folder / "model.keras")
     scores = predict_scores(model, splits.test.images, batch_size=batch_size)
@@ -69,7 +69,7 @@ def export_run(folder: Path, config: Any, name: str, *, explain: bool = False) -
     import keras
     import numpy as np
 
-    from modelyard.training.export import export_image_classifier
+    from modelyard.exporting.image_classifier import export_image_classifier
 
     def publish():
         with np.load(folder / "examples.npz") as examples:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import keras
 import tensorflow as tf
 
-from modelyard.data.image_pipeline import (
+from modelyard.data.images.loading import ImageSplits
+from modelyard.data.images.pipeline import (
     make_evaluation_dataset,
     make_training_dataset,
     steps_per_epoch,
 )
-from modelyard.data.loading import ImageSplits
 from modelyard.models import BUILDERS, whiten_patches
 from modelyard.pipelines import image_runs
 from modelyard.pipelines.run_steps import builder_options, compile_classifier

@@ -10,17 +10,18 @@ import keras
 import numpy as np
 from rich.console import Console
 
-from modelyard.data.examples import Examples, draw_stratified
-from modelyard.data.image_pipeline import make_training_dataset, steps_per_epoch
-from modelyard.data.loading import ImageSplits
+from modelyard.data.images.examples import Examples
+from modelyard.data.images.loading import ImageSplits
+from modelyard.data.images.pipeline import make_training_dataset, steps_per_epoch
+from modelyard.data.splitting import draw_stratified
+from modelyard.evaluation.classification import classification_metrics
+from modelyard.evaluation.prediction import predict_scores
 from modelyard.models import build_convnet
 from modelyard.pipelines import image_runs
 from modelyard.pipelines.frozen_phase import FeatureCache
 from modelyard.pipelines.transfer_training import validation_size
-from modelyard.training.evaluation import predict_scores
 from modelyard.training.files import write_json
 from modelyard.training.linear_head import fit_linear_head
-from modelyard.training.metrics import classification_metrics
 from modelyard.training.optimizers import SmoothedCrossentropy, make_optimizer
 from modelyard.training.run_folder import read_run_json
 

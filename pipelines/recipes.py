@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from modelyard.pipelines.names import require_known
+from modelyard.data.names import require_known
 
 
 @dataclasses.dataclass(frozen=True)

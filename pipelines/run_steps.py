@@ -198,7 +198,7 @@ def published(folder: Path) -> Path | None:
 @contextlib.contextmanager
 def way_to_resume(pipeline: str, folder: Path, console: Console) -> Iterator[None]:
     """Says how to go on when a run is interrupted or cannot be written."""
-    from modelyard.training.export import GateError
+    from modelyard.exporting.image_classifier import GateError
     from modelyard.training.files import StorageError
     from modelyard.training.run_folder import resume_command
 

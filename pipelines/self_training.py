@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.console import Console
 
-from modelyard.data.text_loading import TextSplits
-from modelyard.data.token_lists import join_tokens
+from modelyard.data.texts.loading import TextSplits
+from modelyard.data.texts.token_lists import join_tokens
 from modelyard.pipelines import text_training as setup
 from modelyard.pipelines.recipes import recipe_values
 from modelyard.pipelines.text_recipes import RECIPES

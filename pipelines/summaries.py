@@ -4,8 +4,8 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from modelyard.data.loading import ImageSplits
-from modelyard.data.text_loading import TextSplits
+from modelyard.data.images.loading import ImageSplits
+from modelyard.data.texts.loading import TextSplits
 
 
 def describe_splits(splits: ImageSplits) -> str:

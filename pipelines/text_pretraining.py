@@ -14,13 +14,13 @@ import tensorflow as tf
 from rich.console import Console
 from scipy.special import softmax
 
-from modelyard.data.token_lists import TokenLists, join_tokens
-from modelyard.data.token_pipeline import (
+from modelyard.data.texts.token_lists import TokenLists, join_tokens
+from modelyard.data.texts.token_pipeline import (
     make_token_evaluation_dataset,
     make_token_training_dataset,
     token_steps_per_epoch,
 )
-from modelyard.data.tokenizer import save_vocabulary
+from modelyard.data.texts.tokenizer import save_vocabulary
 from modelyard.models import (
     build_next_word_trainer,
     build_recurrent_language_model,
@@ -44,7 +44,7 @@ from modelyard.training.precision import dtype_policy, resolve_precision, resolv
 from modelyard.training.run_folder import read_run_json
 
 if TYPE_CHECKING:
-    from modelyard.data.text_loading import TextSplits
+    from modelyard.data.texts.loading import TextSplits
     from modelyard.pipelines.classify_text import Config
 
 _FACTS_FILE = "language_model.json"

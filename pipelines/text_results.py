@@ -11,12 +11,12 @@ import keras
 import numpy as np
 from scipy.special import softmax
 
-from modelyard.data.text_loading import TextSplits
-from modelyard.data.token_pipeline import (
+from modelyard.data.texts.loading import TextSplits
+from modelyard.data.texts.token_pipeline import (
     in_original_order,
     make_token_evaluation_dataset,
 )
-from modelyard.data.tokenizer import (
+from modelyard.data.texts.tokenizer import (
     UNKNOWN,
     TokenLists,
     load_vocabulary,
@@ -24,6 +24,9 @@ from modelyard.data.tokenizer import (
     make_tokenizer,
     save_vocabulary,
 )
+from modelyard.evaluation.classification import classification_metrics, roc_auc
+from modelyard.evaluation.text_baseline import fit_linear_baseline
+from modelyard.exporting.text_classifier import export_text_classifier
 from modelyard.pipelines import classification_results as results
 from modelyard.pipelines import summaries
 from modelyard.pipelines.run_steps import DOCUMENTS, publish_run
@@ -33,15 +36,9 @@ from modelyard.pipelines.text_training import (
     batch_limits,
     encode,
 )
-from modelyard.training.checkpoint import Progress
-from modelyard.training.files import storage_errors, write_json, write_text
-from modelyard.training.metrics import classification_metrics, roc_auc
-from modelyard.training.model_card import model_card_text
-from modelyard.training.report import Report
-from modelyard.training.run_folder import read_run_json
-from modelyard.training.text_baseline import fit_linear_baseline
-from modelyard.training.text_export import export_text_classifier
-from modelyard.training.text_sections import (
+from modelyard.reporting.model_card import model_card_text
+from modelyard.reporting.report import Report
+from modelyard.reporting.text_sections import (
     baseline_section,
     language_model_section,
     length_section,
@@ -49,6 +46,9 @@ from modelyard.training.text_sections import (
     teachers_section,
     word_vectors_section,
 )
+from modelyard.training.checkpoint import Progress
+from modelyard.training.files import storage_errors, write_json, write_text
+from modelyard.training.run_folder import read_run_json
 
 if TYPE_CHECKING:
     from modelyard.pipelines.classify_text import Config

@@ -12,14 +12,14 @@ import keras
 import numpy as np
 from rich.console import Console
 
-from modelyard.data.text_loading import TextSplits, load_texts
-from modelyard.data.token_lists import join_tokens
-from modelyard.data.token_pipeline import (
+from modelyard.data.texts.loading import TextSplits, load_texts
+from modelyard.data.texts.token_lists import join_tokens
+from modelyard.data.texts.token_pipeline import (
     make_token_evaluation_dataset,
     make_token_training_dataset,
     token_steps_per_epoch,
 )
-from modelyard.data.tokenizer import (
+from modelyard.data.texts.tokenizer import (
     TokenLists,
     build_vocabulary,
     encode_texts,

@@ -20,8 +20,8 @@ from typing import Any, Literal
 
 from rich.console import Console
 
+from modelyard.data.names import require_known
 from modelyard.pipelines import image_runs, run_steps
-from modelyard.pipelines.names import require_known
 from modelyard.pipelines.transfer_recipes import RECIPES
 
 __all__ = ["MODELS", "NAME", "RECIPES", "Config", "evaluate", "export", "run"]

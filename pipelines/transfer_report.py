@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from modelyard.data.loading import ImageSplits
+from modelyard.data.images.loading import ImageSplits
+from modelyard.evaluation.heat_maps import explain_images
 from modelyard.pipelines import classification_results as results
 from modelyard.pipelines.transfer_results import Outcome
-from modelyard.training.explanations import explain_images
-from modelyard.training.report import Report
-from modelyard.training.report_figures import learning_curve_figure
-from modelyard.training.report_format import percent, quantity
-from modelyard.training.report_sections import (
+from modelyard.reporting.figures import learning_curve_figure
+from modelyard.reporting.formats import percent, quantity
+from modelyard.reporting.report import Report
+from modelyard.reporting.sections import (
     Explained,
     Section,
     choose_to_explain,

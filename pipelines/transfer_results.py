@@ -11,14 +11,14 @@ import keras
 import numpy as np
 from rich.console import Console
 
-from modelyard.data.loading import ImageSplits
+from modelyard.data.images.loading import ImageSplits
+from modelyard.evaluation.classification import classification_metrics
+from modelyard.evaluation.prediction import predict_scores
 from modelyard.pipelines import summaries
 from modelyard.pipelines.classification_results import training_timing
 from modelyard.pipelines.frozen_phase import PREDICT_BATCH, FeatureCache, FrozenPhase
 from modelyard.pipelines.transfer_training import plan_epochs
 from modelyard.training.checkpoint import Progress
-from modelyard.training.evaluation import predict_scores
-from modelyard.training.metrics import classification_metrics
 
 if TYPE_CHECKING:
     from modelyard.pipelines.transfer_images import Config

@@ -12,14 +12,14 @@ import numpy as np
 from rich.console import Console
 
 from modelyard.data.catalogue import parse_spec
-from modelyard.data.examples import draw_stratified
-from modelyard.data.image_pipeline import (
+from modelyard.data.images.loading import ImageSplits
+from modelyard.data.images.pipeline import (
     make_evaluation_dataset,
     make_training_dataset,
     steps_per_epoch,
 )
-from modelyard.data.loading import ImageSplits
-from modelyard.models.transfer_classifier import (
+from modelyard.data.splitting import draw_stratified
+from modelyard.models.vision.transfer_classifier import (
     BACKBONES,
     build_transfer_classifier,
     rate_scales,

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from rich.console import Console
 
-from modelyard.data.token_lists import join_tokens
+from modelyard.data.texts.token_lists import join_tokens
 from modelyard.models import set_word_vectors
 from modelyard.pipelines.text_training import Tokens
 from modelyard.training.files import write_atomically, write_json

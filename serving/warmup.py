@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from modelyard.serving.protos import message_class
-from modelyard.serving.tensors import encode_tensor
+from modelyard.serving.native.protos import message_class
+from modelyard.serving.native.tensors import encode_tensor
 
 WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
 MAX_RECORDS = 1000

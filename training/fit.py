@@ -14,7 +14,7 @@ import pandas as pd
 import tensorflow as tf
 from rich.console import Console
 
-from modelyard.data.image_pipeline import InputClock
+from modelyard.data.input_clock import InputClock
 from modelyard.training.checkpoint import (
     Progress,
     load_checkpoint,

@@ -11,7 +11,6 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
-from rich.status import Status
 
 _PLAIN_SECONDS = 30.0  # Between two lines within a long epoch.
 _LIVE_SECONDS = 0.1
@@ -89,76 +88,6 @@ class ProgressDisplay(keras.callbacks.Callback):
         if self._bar:
             self._bar.stop()
             self._bar = None
-
-
-class PredictionProgress(keras.callbacks.Callback):
-    """Shows how far a prediction of many images is, and how fast it goes.
-
-    Args:
-        console: Where to write.
-        title: What is computed, as in `features of train`.
-        count: Examples in all.
-        batch_size: Examples per batch.
-        leaves_line: Whether a line stays when all is done.
-    """
-
-    def __init__(
-        self,
-        console: Console,
-        title: str,
-        *,
-        count: int,
-        batch_size: int,
-        leaves_line: bool = True,
-    ):
-        super().__init__()
-        self._console = console
-        self._title = title
-        self._count = count
-        self._batch_size = batch_size
-        self._leaves_line = leaves_line
-        self._status: Status | None = None
-
-    def on_predict_begin(self, logs=None):
-        """Starts the clock, and the live line if a person may be watching."""
-        self._began = self._shown = time.perf_counter()
-        if self._console.is_terminal:
-            self._status = self._console.status(self._title)
-            self._status.start()
-
-    def on_predict_batch_end(self, batch, logs=None):
-        """Shows the count now and then."""
-        now = time.perf_counter()
-        if now - self._shown < (_LIVE_SECONDS if self._status else _PLAIN_SECONDS):
-            return
-        self._shown = now
-        text = self._text(min((batch + 1) * self._batch_size, self._count), now)
-        if self._status:
-            self._status.update(text)
-        else:
-            self._console.print(text, highlight=False)
-
-    def on_predict_end(self, logs=None):
-        """Takes the live line away, and may leave one."""
-        self.close()
-        if self._leaves_line:
-            self._console.print(
-                self._text(self._count, time.perf_counter()), highlight=False
-            )
-
-    def close(self) -> None:
-        """Takes the live line away, also after an error."""
-        if self._status:
-            self._status.stop()
-            self._status = None
-
-    def _text(self, done: int, now: float) -> str:
-        """How many are done, and how fast."""
-        seconds = now - self._began
-        return (
-            f"{self._title}: {done:,} of {self._count:,}  {seconds:.1f} s  "
-            f"{done / seconds:,.0f} images/s"
-        )
 
 
 def _describe(logs: dict[str, float] | None) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils.extmath import randomized_svd
 
-from modelyard.data.token_lists import UNKNOWN, TokenLists
+from modelyard.data.texts.token_lists import UNKNOWN, TokenLists
 
 _WINDOW = 5
 # Contexts that are rare are worth less than their share says.

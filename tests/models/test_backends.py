@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from modelyard.models import BUILDERS, build_mlp
-from modelyard.models.transfer_classifier import build_transfer_classifier
+from modelyard.models.vision.transfer_classifier import build_transfer_classifier
 
 BACKEND = keras.backend.backend()
 OTHER = "tensorflow" if BACKEND == "jax" else "jax"

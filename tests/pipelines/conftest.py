@@ -2,8 +2,8 @@
 
 import pytest
 
-from modelyard.data import text_loading
 from modelyard.data.catalogue import find_card
+from modelyard.data.texts import loading as text_loading
 
 
 @pytest.fixture

@@ -14,11 +14,11 @@ import pytest
 import tensorflow as tf
 from rich.console import Console
 
-from modelyard.data.loading import load_images
+from modelyard.data.images.loading import load_images
+from modelyard.exporting import image_classifier as export_module
 from modelyard.pipelines import classify_images
 from modelyard.pipelines.configs import parse_config
-from modelyard.serving.check import check_saved_model
-from modelyard.training import export as export_module
+from modelyard.serving.check.saved_model import check_saved_model
 
 _QUIET = Console(quiet=True)
 _SMOKE = ("--recipe", "smoke", "--dataset", "digits", "--max-train-examples", "256")

@@ -10,8 +10,8 @@ from rich.console import Console
 
 from modelyard.pipelines import classify_text, cli
 from modelyard.pipelines.configs import parse_config
-from modelyard.serving.check import check_saved_model
-from modelyard.serving.predict import load_predictor
+from modelyard.serving.check.saved_model import check_saved_model
+from modelyard.serving.predict.predictor import load_predictor
 from modelyard.training.run_folder import RunError
 
 _QUIET = Console(quiet=True)

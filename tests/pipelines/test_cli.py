@@ -12,8 +12,8 @@ import PIL.Image
 import pytest
 
 import modelyard.pipelines.classify_images as pipeline_file
+from modelyard.data.names import require_known
 from modelyard.pipelines import cli
-from modelyard.pipelines.names import require_known
 
 _SMOKE = ("--dataset", "digits", "--recipe", "smoke", "--max-train-examples", "256")
 _CLI = (sys.executable, "-m", "modelyard.pipelines.cli")

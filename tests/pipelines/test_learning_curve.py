@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from modelyard.data.catalogue import find_card
-from modelyard.data.examples import Examples
-from modelyard.data.loading import ImageSplits
+from modelyard.data.images.examples import Examples
+from modelyard.data.images.loading import ImageSplits
 from modelyard.pipelines.learning_curve import check_label_counts, label_counts
 from modelyard.pipelines.transfer_images import Config
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from modelyard.data import text_loading
-from modelyard.data.text_examples import TextExamples
+from modelyard.data.texts import loading as text_loading
+from modelyard.data.texts.examples import TextExamples
 from modelyard.pipelines import classify_text, self_training
 from modelyard.pipelines import text_training as setup
 

@@ -12,7 +12,7 @@ from modelyard.models import unfreezing_groups
 from modelyard.pipelines import classify_text
 from modelyard.pipelines.configs import parse_config
 from modelyard.pipelines.recipes import recipe_values
-from modelyard.serving.check import check_saved_model
+from modelyard.serving.check.saved_model import check_saved_model
 
 _ENCODER = ("embedding", "recurrent0")
 _FLAGS = (

@@ -13,10 +13,10 @@ import pytest
 import tensorflow as tf
 from rich.console import Console
 
-from modelyard.models.transfer_classifier import BACKBONES
+from modelyard.models.vision.transfer_classifier import BACKBONES
 from modelyard.pipelines import frozen_phase, transfer_images, transfer_training
 from modelyard.pipelines.configs import parse_config
-from modelyard.serving.check import check_saved_model
+from modelyard.serving.check.saved_model import check_saved_model
 
 _TINY = (
     *("--dataset", "digits", "--recipe", "smoke", "--weights", "none"),

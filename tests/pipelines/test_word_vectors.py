@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from modelyard.data.text_examples import TextExamples
+from modelyard.data.texts.examples import TextExamples
 from modelyard.pipelines import classify_text, word_vectors
 from modelyard.pipelines import text_training as setup
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from modelyard.serving.native_loader import decode_tensor
+from modelyard.serving.native.loader import decode_tensor
 from modelyard.serving.warmup import WarmupRequest, read_warmup, write_warmup
 
 REQUESTS = [

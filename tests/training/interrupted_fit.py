@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from rich.console import Console
 
-from modelyard.data.image_pipeline import (
+from modelyard.data.images.pipeline import (
     Augmentation,
     make_evaluation_dataset,
     make_training_dataset,

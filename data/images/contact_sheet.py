@@ -1,0 +1,110 @@
+"""Pictures and tables that show what is in a data set."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from modelyard.data.images.loading import ImageSplits
+
+_MOST_ROWS = 30
+_CELL = 72  # Pixels of a picture with its margin, at `_DPI`.
+_DPI = 144
+
+
+def save_contact_sheet(
+    splits: ImageSplits, path: Path, *, per_class: int = 10, seed: int = 0
+) -> None:
+    """Draws a PNG with a row of training images for each class.
+
+    Args:
+        splits: The data set.
+        path: File to write. Of more than 30 classes, the first 30 are shown.
+        per_class: Images in a row, at least 1.
+        seed: Seed of their choice.
+
+    Raises:
+        ValueError: If `per_class` is below 1.
+    """
+    if per_class < 1:
+        raise ValueError(
+            f"`per_class` must be at least 1. Received: per_class={per_class}"
+        )
+    rows = min(splits.num_classes, _MOST_ROWS)
+    names = [_shorten(name) for name in splits.class_names[:rows]]
+    cell = _CELL / _DPI
+    left = 0.35 + 0.085 * max(map(len, names))
+    top, bottom = 0.55, 0.15 if rows == splits.num_classes else 0.4
+    width, height = left + per_class * cell + 0.15, top + rows * cell + bottom
+    figure = Figure(figsize=(width, height), dpi=_DPI, facecolor="white")
+    figure.text(
+        0.15 / width,
+        1 - 0.3 / height,
+        f"{splits.spec.rpartition('/')[2]}: training images by class",
+        fontsize=11,
+        fontweight="bold",
+        va="center",
+    )
+    rng = np.random.default_rng(seed)
+    for row, name in enumerate(names):
+        middle = 1 - (top + (row + 0.5) * cell) / height
+        figure.text((left - 0.12) / width, middle, name, ha="right", va="center")
+        members = np.flatnonzero(splits.train.labels == row)
+        chosen = rng.choice(members, min(per_class, len(members)), replace=False)
+        for column, index in enumerate(chosen):
+            box = (left + column * cell, height - top - (row + 1) * cell)
+            axes = figure.add_axes(
+                (
+                    box[0] / width,
+                    box[1] / height,
+                    cell * 0.92 / width,
+                    cell * 0.92 / height,
+                )
+            )
+            _show(axes, splits.train.images[index])
+    if rows < splits.num_classes:
+        figure.text(
+            0.15 / width,
+            0.2 / height,
+            f"{splits.num_classes - rows} more classes are not shown.",
+            fontsize=9,
+            color="0.35",
+            va="center",
+        )
+    figure.savefig(path, format="png")
+
+
+def describe_splits(splits: ImageSplits) -> pd.DataFrame:
+    """Counts the examples of each class in each split.
+
+    Args:
+        splits: The data set.
+
+    Returns:
+        One row per class, in order, indexed by its name; int columns `train`,
+        `validation` and `test`.
+    """
+    return pd.DataFrame(
+        {
+            name: np.bincount(
+                getattr(splits, name).labels, minlength=splits.num_classes
+            )
+            for name in ("train", "validation", "test")
+        },
+        index=pd.Index(splits.class_names, name="class"),
+    )
+
+
+def _show(axes, image):
+    """Draws one image without frame or ticks."""
+    axes.set_axis_off()
+    if image.shape[-1] == 1:
+        axes.imshow(image[..., 0], cmap="gray", vmin=0, vmax=255)
+    else:
+        axes.imshow(image)
+
+
+def _shorten(name):
+    """Cuts a long class name."""
+    return name if len(name) <= 24 else f"{name[:23]}…"

@@ -1,0 +1,1 @@
+"""Texts: loading, checks, tokens and batches."""

@@ -1,0 +1,1 @@
+"""What a person reads: the report page, its drawings, the model card."""

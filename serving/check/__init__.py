@@ -1,0 +1,1 @@
+"""Checks whether a SavedModel will work in TF Serving."""

@@ -1,0 +1,1 @@
+"""TensorFlow's C++ session, without a Python import of TensorFlow."""

@@ -1,0 +1,1 @@
+"""Predictions with an export, straight from its directory."""
