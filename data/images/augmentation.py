@@ -4,6 +4,8 @@ import dataclasses
 import math
 from typing import Literal
 
+from modelyard.data.settings import setting
+
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
@@ -31,14 +33,18 @@ class Augmentation:
         alternating flips: [Jordan, 2024](https://arxiv.org/abs/2404.00498)
     """
 
-    shift: int = 0
-    flip: bool = False
-    alternate_flip: bool = False
-    rotate: float = 0.0
-    scale: float = 0.0
-    shear: float = 0.0
-    cutout: int = 0
-    padding: Literal["zero", "reflect"] = "zero"
+    shift: int = setting(0, "Largest shift in pixels.")
+    flip: bool = setting(False, "Mirror half of the images.")
+    alternate_flip: bool = setting(
+        False, "Mirror each image in every other epoch; needs --flip."
+    )
+    rotate: float = setting(0.0, "Largest rotation in degrees.")
+    scale: float = setting(0.0, "Largest change of size, as a share.")
+    shear: float = setting(0.0, "Largest shear in degrees.")
+    cutout: int = setting(0, "Side of a square that is hidden, in pixels.")
+    padding: Literal["zero", "reflect"] = setting(
+        "zero", "What fills the border of moved images."
+    )
 
     def __post_init__(self):
         """Checks the ranges."""
