@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from modelyard.evaluation import progress
 from modelyard.evaluation.prediction import predict_scores
-from modelyard.training import progress
 
 
 @pytest.fixture(scope="module")
