@@ -4,7 +4,6 @@ Nothing here imports TensorFlow: the command line lists data sets at once.
 """
 
 import dataclasses
-import difflib
 import importlib.util
 import os
 from pathlib import Path
@@ -15,6 +14,7 @@ from modelyard.data.cards.card import Content, DatasetCard
 from modelyard.data.cards.images import IMAGE_CARDS
 from modelyard.data.cards.texts import TEXT_CARDS
 from modelyard.data.errors import DatasetError, DatasetUnavailableError
+from modelyard.data.names import suggest
 
 __all__ = [
     "CATALOGUE",
@@ -134,11 +134,9 @@ def find_card(name: str) -> DatasetCard:
     cards = {card.name: card for card in CATALOGUE}
     if name in cards:
         return cards[name]
-    near = difflib.get_close_matches(name, cards, n=2, cutoff=0.5)
-    hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
     raise DatasetError(
-        f"Unknown data set.{hint} Known: {', '.join(cards)}, folder:PATH, csv:PATH. "
-        f"Received: {name!r}"
+        f"Unknown data set.{suggest(name, cards, most=2)} Known: {', '.join(cards)}, "
+        f"folder:PATH, csv:PATH. Received: {name!r}"
     )
 
 

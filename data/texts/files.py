@@ -1,6 +1,5 @@
 """Labelled texts in a file of the user: CSV, TSV, JSON Lines or Parquet."""
 
-import difflib
 import json
 import math
 import re
@@ -13,6 +12,7 @@ import pandas as pd
 
 from modelyard.data.cards.card import DatasetCard
 from modelyard.data.errors import DatasetError, DatasetUnavailableError
+from modelyard.data.names import suggest
 from modelyard.data.texts.examples import TextExamples
 
 _LISTED = 10
@@ -183,11 +183,10 @@ def _find_column(columns, name, option, path):
     """Picks a column, or raises with the nearest names."""
     if name in columns:
         return columns[name]
-    near = difflib.get_close_matches(name, columns, n=2, cutoff=0.5)
-    hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
     raise DatasetError(
-        f"`{option}` must be a column of {path}.{hint} Columns: "
-        f"{', '.join(map(repr, list(columns)[:50]))}. Received: {option}={name}"
+        f"`{option}` must be a column of {path}.{suggest(name, columns, most=2)} "
+        f"Columns: {', '.join(map(repr, list(columns)[:50]))}. "
+        f"Received: {option}={name}"
     )
 
 

@@ -48,7 +48,7 @@ def test_home_folder_in_a_path_is_expanded():
     [
         (
             "fashon_mnist",
-            r"Did you mean 'fashion_mnist'.*Known: mnist, .*'fashon_mnist'",
+            r"Did you mean fashion_mnist.*Known: mnist, .*'fashon_mnist'",
         ),
         ("zzz", r"Unknown data set\. Known: mnist, .*folder:PATH.*'zzz'"),
         ("", r"Unknown data set"),

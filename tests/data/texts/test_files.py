@@ -71,8 +71,8 @@ def test_words_that_look_like_nothing_are_texts(tmp_path):
     [
         (b"", r"not a table"),
         (b"text,label\n", r"must have rows"),
-        (b"texts,lable\na,b\n", r"`text` must be a column.*'texts'\? .*text=text"),
-        (b"text,lable\na,b\n", r"`label` must.*mean 'lable'\?.* 'text', 'lable'.*=la"),
+        (b"texts,lable\na,b\n", r"`text` must be a column.*mean texts\? .*text=text"),
+        (b"text,lable\na,b\n", r"`label` must.*mean lable\?.* 'text', 'lable'.*=la"),
         (b"text;label\na;b\n", r"Columns: 'text;label'"),
         (b"text,label\na,x\nb,\nc,y\nd, \n", r"'label' must not be missing.*rows 2, 4"),
         (b"text,label\na,x\nb\n", r"'label' must not be missing.*row 2"),
