@@ -1,11 +1,11 @@
 """Golden requests: inputs of each signature with the answers of the trained model.
 
 The file `assets.extra/golden.npz` of an export is a plain NumPy archive, never
-pickled, with the arrays
+pickled, with these arrays:
 
-- `<signature>/inputs/<name>` and `<signature>/outputs/<name>`: one request of each
-  signature and its answer. Strings are arrays of kind `S` whose elements end in
-  one added byte `|`, because NumPy drops trailing zero bytes.
+- `<signature>/inputs/<name>` and `<signature>/outputs/<name>`: one request to each
+  signature and its answer. Strings are arrays of kind `S`. Each element has one
+  byte `|` appended, because NumPy drops trailing zero bytes.
 - `tolerance`: a float64 scalar, the largest absolute difference allowed between
   floats. Integers, bools and strings must be equal.
 """
@@ -19,7 +19,9 @@ import numpy as np
 
 GOLDEN_FILE = "assets.extra/golden.npz"
 _END = b"|"
-Arrays = Mapping[str, np.ndarray]
+_Arrays = Mapping[str, np.ndarray]
+# The inputs of one signature and its answer, each an array by name.
+GoldenRequest = tuple[_Arrays, _Arrays]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,19 +38,19 @@ class Golden:
 
 
 def write_golden(
-    path: Path, requests: Mapping[str, tuple[Arrays, Arrays]], tolerance: float
+    path: Path, requests: Mapping[str, GoldenRequest], tolerance: float
 ) -> None:
     """Writes the golden file of an export.
 
     Args:
-        path: Where to write, `EXPORT/assets.extra/golden.npz`; the folder is made.
-        requests: `(inputs, outputs)` by signature: arrays by name, with the
-            batch as first dimension. Numbers, bools or strings (`bytes`, `str`).
+        path: The file, `EXPORT/assets.extra/golden.npz`; its folder is created.
+        requests: `(inputs, outputs)` by signature: arrays by name, with the batch
+            as the first dimension, of numbers, bools or strings (`bytes`, `str`).
         tolerance: Largest absolute difference allowed between floats, 0 or more.
 
     Raises:
-        ValueError: If `tolerance` is negative, there is no request, or an array
-            is neither of numbers nor of strings.
+        ValueError: If `tolerance` is negative, `requests` is empty, or an array
+            holds neither numbers nor strings.
     """
     if not tolerance >= 0:
         raise ValueError(
@@ -73,7 +75,7 @@ def read_golden(path: Path) -> Golden:
         path: The file.
 
     Returns:
-        Its content; strings as objects of type `bytes`.
+        The content of the file; strings are objects of type `bytes`.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -98,7 +100,7 @@ def read_golden(path: Path) -> Golden:
 
 
 def _pack(array: np.ndarray) -> np.ndarray:
-    """Turns strings into an array that needs no pickle."""
+    """Converts strings to an array that needs no pickle."""
     if array.dtype.kind in "biuf":
         return array
     if array.dtype.kind not in "OSU":
