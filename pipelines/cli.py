@@ -127,9 +127,10 @@ def data(name: tyro.conf.Positional[str], output: Path | None = None) -> int:
     if parse_spec(name).content == "texts":
         return _show_texts(name, output)
     _import_tensorflow()
-    from modelyard.data.images.contact_sheet import describe_splits, save_contact_sheet
+    from modelyard.data.class_counts import count_classes
+    from modelyard.data.images.contact_sheet import save_contact_sheet
     from modelyard.data.images.loading import load_images
-    from modelyard.pipelines.summaries import describe_splits as summary
+    from modelyard.pipelines.summaries import describe_splits
     from modelyard.training.run_folder import slug
 
     splits = load_images(name)
@@ -139,9 +140,9 @@ def data(name: tyro.conf.Positional[str], output: Path | None = None) -> int:
             "`output` must be a .png file in a folder that exists. "
             f"Received: output={output}"
         )
-    OUT.print(summary(splits))
+    OUT.print(describe_splits(splits))
     _print_terms(splits.card)
-    OUT.print(describe_splits(splits).to_string())
+    OUT.print(count_classes(splits).to_string())
     save_contact_sheet(splits, output)
     OUT.print(f"\nContact sheet: {output}")
     return 0

@@ -1,9 +1,8 @@
-"""Pictures and tables that show what is in a data set."""
+"""A contact sheet: sample images of each class of a data set."""
 
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 
 from modelyard.data.images.loading import ImageSplits
@@ -73,27 +72,6 @@ def save_contact_sheet(
             va="center",
         )
     figure.savefig(path, format="png")
-
-
-def describe_splits(splits: ImageSplits) -> pd.DataFrame:
-    """Counts the examples of each class in each split.
-
-    Args:
-        splits: The data set.
-
-    Returns:
-        One row per class, in order, indexed by its name; int columns `train`,
-        `validation` and `test`.
-    """
-    return pd.DataFrame(
-        {
-            name: np.bincount(
-                getattr(splits, name).labels, minlength=splits.num_classes
-            )
-            for name in ("train", "validation", "test")
-        },
-        index=pd.Index(splits.class_names, name="class"),
-    )
 
 
 def _show(axes, image):

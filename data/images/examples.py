@@ -12,12 +12,10 @@ class Examples:
     Args:
         images: uint8 `(n, height, width, channels)`.
         labels: int64 `(n,)`.
-        paths: File of each image, where they come from files.
     """
 
     images: np.ndarray
     labels: np.ndarray
-    paths: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         """Counts the examples."""
@@ -32,5 +30,4 @@ class Examples:
         Returns:
             Those examples, in the order of `indices`.
         """
-        paths = self.paths and tuple(self.paths[i] for i in indices)
-        return Examples(self.images[indices], self.labels[indices], paths)
+        return Examples(self.images[indices], self.labels[indices])

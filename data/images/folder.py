@@ -65,8 +65,7 @@ def load_image_folder(
     splits, start = {}, 0
     for split, listing in listings.items():
         end = start + len(listing.paths)
-        names = tuple(str(path.relative_to(folder)) for path in listing.paths)
-        splits[split] = Examples(images[start:end], listing.labels, names)
+        splits[split] = Examples(images[start:end], listing.labels)
         start = end
     card = DatasetCard(
         name="folder",

@@ -5,6 +5,7 @@ import textwrap
 import numpy as np
 import pandas as pd
 
+from modelyard.data.class_counts import count_classes
 from modelyard.data.texts.excerpts import shorten
 from modelyard.data.texts.loading import TextSplits
 
@@ -39,23 +40,12 @@ def describe_texts(splits: TextSplits, *, seed: int = 0) -> str:
             ", ".join(f"{name} {size:,}" for name, size in sizes.items()),
             "checked: " + "; ".join(f"{name} {v}" for name, v in findings.items()),
             "",
-            _count_classes(parts, splits.class_names).to_string(),
+            count_classes(splits).to_string(),
             "",
             _measure_lengths(parts).to_string(),
             "",
             *_excerpts(splits, np.random.default_rng(seed)),
         ]
-    )
-
-
-def _count_classes(parts, class_names):
-    """Counts the examples of each class in each split."""
-    return pd.DataFrame(
-        {
-            name: np.bincount(part.labels, minlength=len(class_names))
-            for name, part in parts.items()
-        },
-        index=pd.Index(class_names, name="class"),
     )
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from modelyard.data.images.contact_sheet import describe_splits, save_contact_sheet
+from modelyard.data.images.contact_sheet import save_contact_sheet
 from modelyard.data.images.loading import load_images
 
 
@@ -44,11 +44,3 @@ def test_many_classes_are_cut_at_thirty_rows(tmp_path):
 def test_no_images_in_a_row_is_an_error(digits, tmp_path):
     with pytest.raises(ValueError, match=r"`per_class` must be.*per_class=0"):
         save_contact_sheet(digits, tmp_path / "sheet.png", per_class=0)
-
-
-def test_table_counts_every_example(digits):
-    table = describe_splits(digits)
-    assert list(table.columns) == ["train", "validation", "test"]
-    assert list(table.index) == list("0123456789")
-    assert table.sum().tolist() == [1317, 120, 360]
-    assert table.loc["3", "test"] == (digits.test.labels == 3).sum()

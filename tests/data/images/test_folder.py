@@ -9,7 +9,7 @@ from modelyard.data.errors import DatasetError
 from modelyard.data.images.folder import load_image_folder
 from modelyard.data.images.loading import load_images
 
-SHAPES = {"red": (255, 0, 0), "blue": (0, 0, 255)}
+COLOURS = {"red": (255, 0, 0), "blue": (0, 0, 255)}
 
 
 def save(path, pixels=None, mode="RGB", colour=0, size=(6, 5), **options):
@@ -22,7 +22,7 @@ def save(path, pixels=None, mode="RGB", colour=0, size=(6, 5), **options):
 
 
 def fill_classes(folder, count=6, **options):
-    for name, colour in SHAPES.items():
+    for name, colour in COLOURS.items():
         for index in range(count):
             pixels = np.full((5, 6, 3), colour, np.uint8)
             pixels[0, 0] = index  # No two are the same.
@@ -39,13 +39,18 @@ def test_classes_come_from_sub_folders_and_test_from_a_fold(tmp_path):
     assert (len(splits.train), len(splits.validation), len(splits.test)) == (13, 3, 4)
     assert not splits.findings["test_is_official"]
     for examples in (splits.train, splits.validation, splits.test):
-        for image, label, path in zip(
-            examples.images, examples.labels, examples.paths, strict=True
-        ):
-            name = splits.class_names[label]
-            assert path.startswith(f"{name}/")
-            assert tuple(image[-1, -1]) == SHAPES[name]
-            assert image[0, 0, 0] == int(path.split("/")[1].removesuffix(".png"))
+        for image, label in zip(examples.images, examples.labels, strict=True):
+            assert tuple(image[-1, -1]) == COLOURS[splits.class_names[label]]
+
+
+def test_images_are_in_the_order_of_their_names(tmp_path):
+    names = ["b/10.png", "a/z.png", "b/9.png", "a/A.png", "a/c.png"]
+    for value, name in enumerate(names):
+        save(tmp_path / name, np.full((4, 4), value, np.uint8))
+    _, parts = load_image_folder(tmp_path)
+    values = parts["all"].images[:, 0, 0, 0]
+    assert [names[value] for value in values] == sorted(names)
+    assert parts["all"].labels.tolist() == [0, 0, 0, 1, 1]
 
 
 def test_train_and_test_folders_are_kept(tmp_path):
@@ -79,9 +84,10 @@ def test_odd_images_are_read(tmp_path):
         save(folder / "UPPER.JPG", np.full((4, 8, 3), 50, np.uint8))
     card, parts = load_image_folder(tmp_path)
     assert card.example_shape == (64, 64, 3)
+    paths = sorted(path.relative_to(tmp_path) for path in tmp_path.glob("*/*"))
     values = {
-        path: parts["all"].images[index, 32, 32].tolist()
-        for index, path in enumerate(parts["all"].paths)
+        str(path): image[32, 32].tolist()
+        for path, image in zip(paths, parts["all"].images, strict=True)
     }
     assert values["a/alpha.png"] == [90] * 3
     assert values["a/deep.png"] == [0x80] * 3

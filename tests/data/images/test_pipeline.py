@@ -1,8 +1,5 @@
-import time
-
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from modelyard.data.images.augmentation import Augmentation
 from modelyard.data.images.pipeline import (
@@ -10,7 +7,6 @@ from modelyard.data.images.pipeline import (
     make_training_dataset,
     steps_per_epoch,
 )
-from modelyard.data.input_clock import InputClock
 
 
 def numbered(count):
@@ -148,38 +144,6 @@ def test_wrong_argument_is_named(change, message):
     arguments = {"images": images, "labels": labels, "batch_size": 2, "seed": 0}
     with pytest.raises(ValueError, match=message):
         make_training_dataset(**({**arguments, "epochs": 2} | change))
-
-
-def slow_dataset(seconds, count):
-    def sleep(x):
-        time.sleep(seconds)
-        return x
-
-    return tf.data.Dataset.range(count).map(
-        lambda x: tf.ensure_shape(tf.numpy_function(sleep, [x], tf.int64), ())
-    )
-
-
-def test_clock_counts_the_wait_for_a_slow_dataset():
-    clock = InputClock()
-    assert clock.wait_seconds == 0
-    assert [int(x) for x in clock.attach(slow_dataset(0.05, 6))] == list(range(6))
-    assert 0.29 < clock.wait_seconds < 0.6
-
-
-def test_clock_does_not_count_the_time_of_a_slow_consumer():
-    clock = InputClock()
-    for _ in clock.attach(slow_dataset(0.02, 6).prefetch(2)):
-        time.sleep(0.06)
-    # Only the first element is waited for.
-    assert clock.wait_seconds < 0.06
-
-
-def test_clock_passes_the_elements_on():
-    dataset = make_training_dataset(*numbered(9), batch_size=3, seed=0, epochs=1)
-    clocked = InputClock().attach(dataset)
-    assert clocked.element_spec == dataset.element_spec
-    assert_same(batches_of(clocked), batches_of(dataset))
 
 
 def test_alternating_flips_show_each_image_both_ways_in_two_epochs():

@@ -1,6 +1,5 @@
 import numpy as np
 
-from modelyard.data.texts.checks import check_texts
 from modelyard.data.texts.examples import TextExamples, number_texts
 
 
@@ -20,16 +19,3 @@ def test_take_keeps_texts_and_labels_together():
 def test_equal_texts_have_one_number():
     texts = np.array(["b", "a", "b ", "b"], dtype=object)
     assert number_texts(texts).tolist() == [0, 1, 2, 0]
-
-
-def test_repeats_leaks_and_conflicts_are_counted():
-    train = make_examples(("a", 0), ("a", 0), ("a", 1), ("b", 1), (" \n", 0))
-    test = make_examples(("b", 0), ("b", 0), ("c", 1), ("a", 0))
-    assert check_texts(train, test) == {
-        "train_test_duplicates": 2,
-        "train_repeats": 2,
-        "test_repeats": 1,
-        "empty_texts": 1,
-        "conflicting_texts": 2,
-    }
-    assert set(check_texts(train.take(np.array([3])), test.take([2])).values()) == {0}
