@@ -28,7 +28,8 @@ from modelyard.data.images.pipeline import (
 )
 from modelyard.models import build_convnet
 from modelyard.training.fit import fit_resumably
-from modelyard.training.optimizers import SmoothedCrossentropy, make_optimizer
+from modelyard.training.losses import SmoothedCrossentropy
+from modelyard.training.optimizers import make_optimizer
 from modelyard.training.precision import dtype_policy, resolve_precision
 
 _BATCH_SIZE = 256

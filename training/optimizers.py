@@ -278,39 +278,3 @@ def orthogonalise(matrix: Any, steps: int = 3) -> Any:
         gram = x @ ops.transpose(x)
         x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
     return ops.transpose(x) if rows > columns else x
-
-
-@keras.saving.register_keras_serializable(package="modelyard")
-class SmoothedCrossentropy(keras.losses.Loss):
-    """Cross-entropy of logits with integer labels and label smoothing.
-
-    Args:
-        label_smoothing: Share of the target spread over all classes, in [0, 1).
-        name: Name of the loss.
-
-    Reference:
-        [Szegedy et al., 2016](https://arxiv.org/abs/1512.00567)
-    """
-
-    def __init__(
-        self, label_smoothing: float = 0.0, name: str = "crossentropy", **kwargs: Any
-    ):
-        super().__init__(name=name, **kwargs)
-        self.label_smoothing = label_smoothing
-
-    def call(self, y_true, y_pred):
-        """Returns losses `(batch,)` of labels `(batch,)`, logits `(batch, k)`."""
-        log_scores = ops.log_softmax(y_pred, axis=-1)
-        labels = ops.one_hot(
-            ops.cast(ops.reshape(y_true, (-1,)), "int32"),
-            y_pred.shape[-1],
-            dtype=log_scores.dtype,
-        )
-        smoothed = labels * (1 - self.label_smoothing) + (
-            self.label_smoothing / y_pred.shape[-1]
-        )
-        return -ops.sum(smoothed * log_scores, axis=-1)
-
-    def get_config(self):
-        """Returns the constructor's arguments."""
-        return {**super().get_config(), "label_smoothing": self.label_smoothing}

@@ -1,10 +1,11 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from modelyard.training.losses import SmoothedCrossentropy
 from modelyard.training.optimizers import (
     FilterMuon,
-    SmoothedCrossentropy,
     WarmupSchedule,
     make_optimizer,
     orthogonalise,
@@ -52,7 +53,9 @@ def test_every_optimizer_lowers_the_loss(name, rate):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(64, 4)).astype("float32")
     y = (x @ rng.normal(size=(4, 3))).argmax(1)
-    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    dense = keras.layers.Dense(3)
+    dense.build((None, 4))
+    loss = SmoothedCrossentropy()
     optimizer = make_optimizer(
         name,
         learning_rate=rate,
@@ -63,10 +66,20 @@ def test_every_optimizer_lowers_the_loss(name, rate):
         clip_norm=1.0,
         ema=0.9,
     )
-    model.compile(optimizer, SmoothedCrossentropy(), jit_compile=False)
-    before = model.evaluate(x, y, verbose=0)
-    model.fit(x, y, batch_size=64, epochs=60, verbose=0)
-    assert model.evaluate(x, y, verbose=0) < 0.5 * before
+    optimizer.build(dense.trainable_variables)
+
+    @tf.function
+    def step():
+        with tf.GradientTape() as tape:
+            value = loss(y, dense(x))
+        gradients = tape.gradient(value, dense.trainable_variables)
+        optimizer.apply(gradients, dense.trainable_variables)
+
+    before = float(loss(y, dense(x)))
+    for _ in range(60):
+        step()
+    optimizer.finalize_variable_values(dense.trainable_variables)
+    assert float(loss(y, dense(x))) < 0.5 * before
 
 
 def test_options_reach_the_optimizer():
@@ -103,16 +116,6 @@ def test_weight_decay_is_left_to_the_optimizers_that_have_it():
 def test_unknown_optimizer_is_named():
     with pytest.raises(ValueError, match="Received: optimizer='lion'"):
         make_optimizer("lion", learning_rate=0.1, total_steps=1)
-
-
-def test_smoothed_loss_agrees_with_keras_on_one_hot_labels():
-    logits = np.random.default_rng(0).normal(size=(5, 4)).astype("float32")
-    labels = np.array([0, 3, 1, 2, 2])
-    expected = keras.losses.CategoricalCrossentropy(
-        from_logits=True, label_smoothing=0.2
-    )(np.eye(4, dtype="float32")[labels], logits)
-    ours = SmoothedCrossentropy(0.2)(labels, logits)
-    assert float(ours) == pytest.approx(float(expected), rel=1e-6)
 
 
 def _updated(optimizer, value, gradient, name="weight"):

@@ -1,0 +1,41 @@
+"""Losses."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="modelyard")
+class SmoothedCrossentropy(keras.losses.Loss):
+    """Cross-entropy of logits with integer labels and label smoothing.
+
+    `keras.losses.CategoricalCrossentropy` for labels that are not one-hot.
+
+    Args:
+        label_smoothing: Share of the target spread over all classes, in [0, 1].
+        name: Name of the loss.
+
+    Reference:
+        [Szegedy et al., 2016](https://arxiv.org/abs/1512.00567)
+    """
+
+    def __init__(
+        self, label_smoothing: float = 0.0, name: str = "crossentropy", **kwargs: Any
+    ):
+        super().__init__(name=name, **kwargs)
+        self.label_smoothing = label_smoothing
+
+    def call(self, y_true, y_pred):
+        """Returns losses `(batch,)` of labels `(batch,)`, logits `(batch, k)`."""
+        labels = ops.cast(ops.reshape(y_true, (-1,)), "int32")
+        return keras.losses.categorical_crossentropy(
+            ops.one_hot(labels, y_pred.shape[-1]),
+            y_pred,
+            from_logits=True,
+            label_smoothing=self.label_smoothing,
+        )
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), "label_smoothing": self.label_smoothing}
