@@ -5,6 +5,7 @@ import math
 import signal
 import threading
 import time
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from rich.console import Console
 from modelyard.data.input_clock import InputClock
 from modelyard.training.checkpoint import (
     Progress,
+    build_optimizers,
+    find_optimizers,
     load_checkpoint,
     load_latest,
     save_checkpoint,
@@ -33,7 +36,7 @@ _REMEDY = (
 
 
 class DivergenceError(RuntimeError):
-    """The loss has become infinite or not a number."""
+    """A loss or a weight has become infinite or not a number."""
 
 
 def fit_resumably(
@@ -47,42 +50,52 @@ def fit_resumably(
     patience: int = 0,
     console: Console,
 ) -> Progress:
-    """Trains a model, from its last checkpoint on if there is one.
+    """Trains a model, starting from its last checkpoint if there is one.
 
-    Ends with the very same weights whether it was interrupted or not. The weights
-    left in the model are those of the last epoch, or of the best one where
-    `patience` is given, averaged if the optimizer keeps an average.
+    The final weights are bit for bit the same whether the training was interrupted or
+    not. They are those of the last epoch or, with `patience`, of the best one; if an
+    optimizer keeps an average of its weights (`use_ema`), they are that average.
 
     Args:
-        model: A compiled model, built from the same seed each time.
-        make_dataset: Function from the number of finished epochs to a
-            `tf.data.Dataset` of the batches of all epochs that are left.
+        model: A compiled, built model, initialised from the same seed each time. A
+            custom `train_step` may use several optimizers, which the model keeps as
+            attributes and builds itself; compile such a model with `optimizer=None`.
+            Its metrics can have any names. Those whose names contain `loss` must stay
+            finite, and `patience` needs the validation loss, `loss`.
+        make_dataset: Function from the number of finished epochs to a dataset of the
+            batches of all remaining epochs.
         validation: Dataset evaluated after each epoch.
-        epochs: Epochs in all.
-        steps_per_epoch: Batches of an epoch.
-        folder: Run folder; `checkpoints/` and `tensorboard/` are kept in it.
-        patience: Epochs without a lower validation loss that end the training;
-            0 is never.
+        epochs: Total number of epochs.
+        steps_per_epoch: Number of batches per epoch.
+        folder: Run folder; gets the sub-folders `checkpoints/` and `tensorboard/`.
+        patience: Number of epochs without a lower validation loss after which the
+            training ends; 0 disables early stopping.
         console: Where progress is shown.
 
     Returns:
-        The history and the timings of the whole training.
+        The history and the timings of the whole training, including the part before
+        an interruption.
 
     Raises:
-        DivergenceError: If the loss is no longer finite.
+        DivergenceError: If a loss or a weight is no longer finite.
         StorageError: If a checkpoint cannot be written.
+        ValueError: If the model has no optimizer or one that is not built, if the
+            checkpoint belongs to another model, or if `patience` is given and there is
+            no validation loss.
     """
     checkpoints = folder / "checkpoints"
     checkpoints.mkdir(parents=True, exist_ok=True)
+    build_optimizers(model)
+    averaging = [x for x in find_optimizers(model) if x.use_ema]
     progress = load_latest(checkpoints, model)
     if progress.epoch:
-        console.print(f"Going on after epoch {progress.epoch} of {epochs}.")
+        console.print(f"Resuming after epoch {progress.epoch} of {epochs}.")
     if progress.epoch < epochs and not progress.stopped_early:
         clock = InputClock()
         display = ProgressDisplay(console, epochs=epochs, steps=steps_per_epoch)
         recorder = _Recorder(progress, clock, checkpoints, patience)
         callbacks = [
-            *([keras.callbacks.SwapEMAWeights()] if model.optimizer.use_ema else []),
+            *map(_SwapAverage, averaging),
             display,
             keras.callbacks.TensorBoard(
                 folder / "tensorboard", write_graph=False, profile_batch=0
@@ -105,16 +118,18 @@ def fit_resumably(
             display.close()
     if progress.stopped_early:
         load_checkpoint(checkpoints / _BEST, model)
-    model.optimizer.finalize_variable_values(model.trainable_variables)
+    for optimizer in averaging:
+        # Its own variables: the model may have others.
+        optimizer.finalize_variable_values(optimizer._trainable_variables)
     return progress
 
 
 @contextlib.contextmanager
 def _remembered_interrupts(received: list[int]) -> Iterator[None]:
-    """Notes each SIGINT, which also does what it did before.
+    """Records each SIGINT and passes it on to the previous handler.
 
-    Keras converts the logs of a step in a bare `except`, where a KeyboardInterrupt
-    gets lost.
+    Keras converts the logs of a step inside a bare `except`, which swallows a
+    KeyboardInterrupt.
     """
     before = signal.getsignal(signal.SIGINT)
     is_main = threading.current_thread() is threading.main_thread()
@@ -122,19 +137,33 @@ def _remembered_interrupts(received: list[int]) -> Iterator[None]:
         yield
         return
 
-    def note(number, frame):
+    def record(number, frame):
         received.append(number)
         before(number, frame)
 
-    signal.signal(signal.SIGINT, note)
+    signal.signal(signal.SIGINT, record)
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
 
 
+class _SwapAverage(keras.callbacks.SwapEMAWeights):
+    """Validates with the average that one optimizer keeps of its weights."""
+
+    def __init__(self, optimizer: keras.optimizers.Optimizer):
+        super().__init__()
+        self._optimizer = optimizer
+
+    @property
+    def model(self):
+        """Stands in for the model, whose `optimizer` is another or None."""
+        _ = super().model  # Updates the variables on the jax backend.
+        return types.SimpleNamespace(optimizer=self._optimizer)
+
+
 class _Recorder(keras.callbacks.Callback):
-    """Keeps the progress, writes it, and stops what no longer makes sense."""
+    """Records and saves the progress, and stops a training that should not go on."""
 
     def __init__(
         self, progress: Progress, clock: InputClock, folder: Path, patience: int
@@ -152,21 +181,22 @@ class _Recorder(keras.callbacks.Callback):
         self._waited = self._progress.input_wait_seconds - self._clock.wait_seconds
 
     def on_train_batch_end(self, batch, logs=None):
-        """Stops when asked to, and at the first loss that is not finite."""
+        """Stops after an interrupt, and at the first loss that is not finite."""
         if self.interrupts:
             raise KeyboardInterrupt
-        if not math.isfinite(logs["loss"]):
-            step = int(self.model.optimizer.iterations)
-            rate = float(self.model.optimizer.learning_rate)
-            raise DivergenceError(
-                f"The loss became {logs['loss']} at step {step}, with a learning "
-                f"rate of {rate:.3g}. {_REMEDY}"
-            )
+        for name, value in logs.items():
+            if "loss" in name and not math.isfinite(value):
+                optimizer = find_optimizers(self.model)[0]
+                raise DivergenceError(
+                    f"The {name} became {value} at step {int(optimizer.iterations)}, "
+                    f"with a learning rate of {float(optimizer.learning_rate):.3g}. "
+                    f"{_REMEDY}"
+                )
 
     def on_epoch_end(self, epoch, logs=None):
-        """Writes the checkpoint and judges whether to go on."""
+        """Writes the checkpoint and decides whether to stop early."""
         for variable in self.model.variables:
-            # Some kernels turn NaN into zero on the way to the loss.
+            # The loss can hide a NaN: some kernels turn it into zero.
             if not np.isfinite(keras.ops.convert_to_numpy(variable)).all():
                 raise DivergenceError(
                     f"The weights {variable.path} became infinite or not a number in "
@@ -181,21 +211,26 @@ class _Recorder(keras.callbacks.Callback):
             {
                 "epoch": progress.epoch,
                 **row,
-                "learning_rate": float(self.model.optimizer.learning_rate),
+                "learning_rate": float(find_optimizers(self.model)[0].learning_rate),
                 "seconds": round(progress.train_seconds, 3),
             }
         )
         if self._patience:
-            self._judge(row["val_loss"])
+            self._stop_early(row)
         save_epoch(self._folder, self.model, progress)
         table = pd.DataFrame(progress.history).to_csv(index=False)
         write_text(self._folder.parent / "history.csv", table)
 
-    def _judge(self, value: float) -> None:
-        """Counts epochs without gain, and keeps the best one."""
+    def _stop_early(self, row: dict[str, float]) -> None:
+        """Keeps the best epoch and counts those after it."""
+        if "val_loss" not in row:
+            raise ValueError(
+                "`patience` must be 0 for a model without the validation loss "
+                f"`val_loss`. Received: metrics {', '.join(row)}"
+            )
         progress = self._progress
-        if progress.best_value is None or value < progress.best_value:
-            progress.best_value, progress.epochs_without_gain = value, 0
+        if progress.best_value is None or row["val_loss"] < progress.best_value:
+            progress.best_value, progress.epochs_without_gain = row["val_loss"], 0
             save_checkpoint(self._folder / _BEST, self.model, progress)
             return
         progress.epochs_without_gain += 1

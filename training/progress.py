@@ -1,4 +1,4 @@
-"""Progress of a training: a live bar in a terminal, plain lines elsewhere."""
+"""Progress of a training run: a live bar in a terminal, plain lines elsewhere."""
 
 import time
 
@@ -12,17 +12,17 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-_PLAIN_SECONDS = 30.0  # Between two lines within a long epoch.
+_PLAIN_SECONDS = 30.0  # Between two lines within an epoch.
 _LIVE_SECONDS = 0.1
 
 
 class ProgressDisplay(keras.callbacks.Callback):
-    """Shows where a training stands.
+    """Shows the epoch, the step and all metrics of a training run.
 
     Args:
         console: Where to write.
-        epochs: Epochs of the whole training.
-        steps: Steps of an epoch.
+        epochs: Total number of epochs.
+        steps: Number of steps per epoch.
     """
 
     def __init__(self, console: Console, *, epochs: int, steps: int):
@@ -33,7 +33,7 @@ class ProgressDisplay(keras.callbacks.Callback):
         self._bar: Progress | None = None
 
     def on_train_begin(self, logs=None):
-        """Opens the bar if a person may be watching."""
+        """Opens the bar in a terminal."""
         if self._console.is_terminal:
             self._bar = Progress(
                 TextColumn("[bold]epoch {task.fields[epoch]}"),
@@ -48,14 +48,14 @@ class ProgressDisplay(keras.callbacks.Callback):
             self._task = self._bar.add_task("", total=self._steps, epoch="")
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Starts the count of an epoch."""
+        """Starts an epoch."""
         self._epoch = f"{epoch + 1}/{self._epochs}"
         self._began = self._shown = time.perf_counter()
         if self._bar:
             self._bar.reset(self._task, epoch=self._epoch, description="")
 
     def on_train_batch_end(self, batch, logs=None):
-        """Shows the step and its running metrics, now and then."""
+        """Shows the step and the running metrics at intervals."""
         now = time.perf_counter()
         if now - self._shown < (_LIVE_SECONDS if self._bar else _PLAIN_SECONDS):
             return
@@ -72,7 +72,7 @@ class ProgressDisplay(keras.callbacks.Callback):
             )
 
     def on_epoch_end(self, epoch, logs=None):
-        """Leaves one line for the epoch."""
+        """Prints a line for the epoch."""
         seconds = time.perf_counter() - self._began
         self._console.print(
             f"epoch {self._epoch}  {seconds:6.1f} s  {_describe(logs)}",
@@ -84,7 +84,7 @@ class ProgressDisplay(keras.callbacks.Callback):
         self.close()
 
     def close(self) -> None:
-        """Takes the bar off the terminal, also after an error."""
+        """Removes the bar, also after an error."""
         if self._bar:
             self._bar.stop()
             self._bar = None
@@ -92,4 +92,11 @@ class ProgressDisplay(keras.callbacks.Callback):
 
 def _describe(logs: dict[str, float] | None) -> str:
     """Metrics as `name value` pairs."""
-    return "  ".join(f"{name} {value:.4f}" for name, value in (logs or {}).items())
+    return "  ".join(f"{name} {_format(x)}" for name, x in (logs or {}).items())
+
+
+def _format(value: float) -> str:
+    """Four decimals, or three significant digits of very small and large values."""
+    # Losses of a regression can have any scale.
+    fits = value == 0 or 1e-3 <= abs(value) < 1e4
+    return f"{value:.4f}" if fits else f"{value:.3g}"

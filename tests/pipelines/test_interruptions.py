@@ -114,7 +114,7 @@ def test_interrupted_run_tells_how_to_go_on_and_ends_the_same(tmp_path, uninterr
 
     code, output = _complete("--resume", folder)
     assert code == 0, output
-    assert "Going on after epoch" in output
+    assert "Resuming after epoch" in output
     np.testing.assert_array_equal(_weights(folder), uninterrupted)
     assert "oneDNN" not in output  # TensorFlow's chatter on import.
 
@@ -205,7 +205,7 @@ def test_text_run_killed_in_both_of_its_trainings_ends_the_same(tmp_path):
     folder = _only_run(tmp_path)
     assert not (folder / "language_model.keras").exists()
     with _running("--resume", folder, **name) as process:
-        assert "Going on after epoch" in _read_until(process, "logits, recurrent0, emb")
+        assert "Resuming after epoch" in _read_until(process, "logits, recurrent0, emb")
         _read_until(process, "epoch 2/6")
         process.kill()
     code, output = _complete("--resume", folder, **name)
@@ -242,7 +242,7 @@ def test_disk_that_fills_up_leaves_a_run_to_go_on_with(
     (disk / "filler").unlink()
     code, output = _complete("--resume", folder)
     assert code == 0, output
-    assert "Going on after epoch" in output
+    assert "Resuming after epoch" in output
     np.testing.assert_array_equal(_weights(folder), uninterrupted)
 
 
