@@ -1,21 +1,21 @@
-"""CIFAR-10: accuracy over seeds, and time beside the published recipe in PyTorch.
+"""CIFAR-10: accuracy over seeds, and time compared with a published PyTorch recipe.
 
     python benchmarks/conv_rate.py --torch-python PATH
     python benchmarks/cifar10_figures.py --figures fast --torch-python PATH
     python benchmarks/cifar10_figures.py --figures steps --torch-python PATH
     python benchmarks/cifar10_figures.py --figures best residual transfer
 
-Every training runs in a process of its own; trainings whose times are compared run
-in turn. The test split is the official one; ours cuts validation from train, the
-peer trains on all of it. Results are merged into benchmarks/results/cifar10.json,
-one entry a figure.
+Each training runs in its own process; trainings whose times are compared run in turn.
+The test split is the official one. Our validation split is cut from the training split;
+the peer trains on all of it. Results are merged into benchmarks/results/cifar10.json,
+with one entry per figure.
 
 `training_gflop_per_second` counts the arithmetic of convolutions and dense layers,
-forward and backward: for the peer in all steps but the first, for ours in the median
-epoch at full image size but the first, with its validation. The figure `steps`, short
-trainings at full image size that tell rates alone, has next to none. Gradients for the
-bias of the peer's first layer, which it trains for three epochs, are left out of the
-count.
+forward and backward. For the peer it covers all steps but the first; for ours, the
+median epoch at full image size (without the first one), including its validation. The
+figure `steps` measures only rates, in short trainings at full image size with a tiny
+validation split. The count leaves out gradients for the bias of the peer's first layer,
+which it trains for three epochs.
 """
 
 import argparse
@@ -57,10 +57,10 @@ _TRANSFERS: dict[str, dict[str, tuple[str, ...]]] = {
     "transfer_best": {"transfer_all_labels": ("--recipe", "best")},
 }
 _PEERS = {"fast": "airbench94_torch", "steps": "airbench94_torch_steps"}
-_PEER_STEPS = 20  # Of the figure `steps`.
+_PEER_STEPS = 20  # For the figure `steps`.
 _PEER_BATCH = 1024
 _PEER_EXAMPLES = 9.9 * 50_000
-_PEER_LAYERS = (  # As of `_layers`.
+_PEER_LAYERS = (  # As `_layers` returns them.
     (31 * 31, 4 * 3 * 24, 1),
     (31 * 31, 9 * 24 * 64, 2),
     (15 * 15, 9 * 64 * 64, 3),
@@ -73,7 +73,7 @@ _PEER_LAYERS = (  # As of `_layers`.
 
 
 def main():
-    """Measures the figures that are asked for."""
+    """Measures the chosen figures."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -82,15 +82,15 @@ def main():
     )
     parser.add_argument("--seeds", type=int, default=3, help="default: 3")
     parser.add_argument(
-        "--peer-runs", type=int, default=1, help="of the first seeds; default: 1"
+        "--peer-runs", type=int, default=1, help="runs of the peer; default: 1"
     )
     parser.add_argument(
         "--peer-steps",
         type=int,
-        help="time so many steps of the peer only, and conclude to its whole run",
+        help="time this many steps of the peer and extrapolate to a full run",
     )
     parser.add_argument(
-        "--torch-python", help="Python that has PyTorch, for the peer of `fast`"
+        "--torch-python", help="Python with PyTorch, for the peer of `fast` and `steps`"
     )
     parser.add_argument(
         "--output", type=Path, default=HERE / "results" / "cifar10.json"
@@ -139,7 +139,7 @@ def main():
 
 
 def _bare_rate(path):
-    """GFLOP/s of bare convolutions here, in the precision that `auto` trains in."""
+    """GFLOP/s of bare convolutions on this machine, in the precision of training."""
     measured, here = json.loads(path.read_text()), describe_machine()
     for key in ("cpu", "cores"):
         if measured["machine"][key] != here[key]:
@@ -150,12 +150,12 @@ def _bare_rate(path):
 
 
 def _precision(machine):
-    """The precision that `auto` trains in there."""
+    """The precision that `auto` chooses on a machine."""
     return "bfloat16" if machine["bfloat16_in_hardware"] else "float32"
 
 
 def _write_arrays(path):
-    """All training and test images, for a Python that has no TensorFlow Datasets."""
+    """Writes all images for a Python that has no TensorFlow Datasets."""
     splits = load_images("cifar10")
     parts = (splits.train, splits.validation)
     np.savez(
@@ -177,7 +177,7 @@ def _classifier(options, bare_rate, seed):
     timing = metrics["timing"]
     return {
         **_accuracies(metrics),
-        # As for the peer: from the building of the model to the last step.
+        # As for the peer: from building the model to the last step.
         "seconds": timing["build_seconds"] + timing["train_seconds"],
         "evaluate_seconds": timing["evaluate_seconds"],
         "images_per_second": timing["examples_per_second"],
@@ -189,7 +189,7 @@ def _classifier(options, bare_rate, seed):
 
 
 def _rates(measure, seed):
-    """The rates of a job whose whole time says nothing."""
+    """The rates of a training that is too short for its time to matter."""
     parts = ("_per_second", "share_of_bare_rate")
     return {k: v for k, v in measure(seed).items() if k.endswith(parts)}
 
@@ -210,21 +210,21 @@ def _transfer(options, seed):
 
 
 def _peer(python, data, bare_rate, steps, seed):
-    """One run of the published recipe, or the start of one, as precise as ours."""
+    """One run of the published recipe, or the start of one, in our precision."""
     precision = _precision(describe_machine())
     options = ["--data", str(data), "--seed", str(seed), "--precision", precision]
     if steps is not None:
         options += ["--max-steps", str(steps)]
     record = run_peer("cifar10_airbench.py", *options, python=python)
     if steps is not None:
-        # The first step, which plans the convolutions, is paid once.
+        # The first step, which plans the convolutions, counts once.
         rest = _PEER_EXAMPLES - steps * _PEER_BATCH
         record["seconds"] += rest / record["images_per_second"]
     return {**record, **_gflop(record["images_per_second"], _PEER_LAYERS, bare_rate)}
 
 
 def _accuracies(metrics):
-    """Test accuracy as `accuracy`, others by what they were measured on."""
+    """The test accuracy as `accuracy`, and the others by name."""
     return {
         "accuracy": metrics["test"]["accuracy"],
         **{
@@ -236,7 +236,7 @@ def _accuracies(metrics):
 
 
 def _steady_rate(folder, timing):
-    """Images a second in the median epoch at full size but the first, which traces."""
+    """Images per second in the median full-size epoch but the first, which traces."""
     with (folder / "history.csv").open(newline="") as file:
         ends = [float(row["seconds"]) for row in csv.DictReader(file)]
     config = json.loads((folder / "config.json").read_text())
@@ -248,7 +248,7 @@ def _steady_rate(folder, timing):
 
 
 def _layers(path):
-    """Positions, weights and passes of what multiplies.
+    """Positions, weights and passes of each layer that multiplies.
 
     A pass is the forward one, the gradient of the weights or that of the inputs.
     """
@@ -267,7 +267,7 @@ def _layers(path):
 
 
 def _gflop(images_per_second, layers, bare_rate):
-    """Rate of the arithmetic of training steps, and its share of the bare rate."""
+    """The arithmetic rate of training steps, and its share of the bare rate."""
     operations = sum(2 * math.prod(row) for row in layers)
     rate = operations * images_per_second / 1e9
     return {"training_gflop_per_second": rate, "share_of_bare_rate": rate / bare_rate}

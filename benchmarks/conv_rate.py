@@ -3,9 +3,9 @@
     python benchmarks/conv_rate.py --torch-python PATH
 
 Plain 3x3 convolutions, forward only, in the shapes of the CIFAR-10 network: in
-TensorFlow and, in the Python of `--torch-python`, in PyTorch. The best of all
-shapes and libraries is what the share of a training step is measured against. Run
-it on an idle machine; it takes about a minute.
+TensorFlow and, with the Python of `--torch-python`, in PyTorch. The best rate over
+shapes and libraries is the machine's bare rate, with which the rates of training steps
+are compared. Run it on an idle machine; it takes about a minute.
 """
 
 import argparse
@@ -39,7 +39,7 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--torch-python", help="Python that has PyTorch; without it TensorFlow only"
+        "--torch-python", help="Python with PyTorch; without it, TensorFlow only"
     )
     parser.add_argument("--batch-size", type=int, default=1024, help="default: 1024")
     parser.add_argument("--repeats", type=int, default=7, help="default: 7")
@@ -97,11 +97,11 @@ def main():
 
 
 def _times(shape, batch_size, precision, repeats):
-    """Seconds of each call; the first ones, which trace and plan, do not count."""
+    """Seconds of each call, without the first ones, which trace and plan."""
     side, channels, filters = shape
     pixels = tf.cast(tf.random.normal((batch_size, side, side, channels)), precision)
     kernel = tf.cast(tf.random.normal((3, 3, channels, filters)), precision)
-    # A variable's kernel may change between calls, as in training.
+    # A variable may change between calls, as in training.
     kernel = tf.Variable(kernel)
 
     @tf.function
@@ -133,7 +133,7 @@ def _torch(python, batch_size, repeats):
 
 
 def _rate(shape, batch_size, times):
-    """GFLOP/s of the median call; positions at the border count as whole."""
+    """GFLOP/s of the median call; positions at the border count in full."""
     side, channels, filters = shape
     operations = 2 * batch_size * side**2 * 9 * channels * filters
     return operations / statistics.median(times) / 1e9

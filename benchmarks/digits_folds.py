@@ -1,9 +1,9 @@
-"""The digits convnet, cross-validated: five stratified folds for each of five seeds.
+"""Cross-validates the digits convnet: five stratified folds for each of five seeds.
 
     python benchmarks/digits_folds.py
 
-The data set has no official test split. Every fold is the test split of one run;
-validation is cut from the other four. Writes benchmarks/results/digits.json.
+The data set has no official test split. Each fold is the test split of one run; the
+validation split is cut from the other four. Writes benchmarks/results/digits.json.
 """
 
 import argparse
@@ -15,8 +15,10 @@ from pathlib import Path
 from machine import describe_machine
 from rich.console import Console
 
-from modelyard.pipelines import classify_images
-from modelyard.pipelines.recipes import recipe_values
+from modelyard.data.settings import make_config
+from modelyard.pipelines.classify_images.config import RECIPES, Config
+from modelyard.pipelines.classify_images.run import run
+from modelyard.pipelines.common.recipes import recipe_values
 
 
 def main():
@@ -32,13 +34,13 @@ def main():
     runs = []
     for seed in range(arguments.seeds):
         runs += [_run(seed, fold) for fold in range(5)]
-        _write(arguments.output, runs)  # What is measured is kept.
+        _write(arguments.output, runs)  # Keeps what has been measured so far.
 
 
 def _write(path, runs):
     """Writes the figures of the seeds so far."""
     by_seed = [
-        # All 1,797 images were tested once in the five folds of a seed.
+        # The five folds of a seed test each of the 1,797 images once.
         1 - sum(run["errors"] for run in runs if run["seed"] == seed) / 1797
         for seed in sorted({run["seed"] for run in runs})
     ]
@@ -59,18 +61,19 @@ def _write(path, runs):
 
 def _run(seed, fold):
     """One run of the pipeline."""
-    values = recipe_values(classify_images.RECIPES, "fast", "digits", "convnet")
+    values = recipe_values(RECIPES, "fast", "digits", "convnet")
     with tempfile.TemporaryDirectory() as folder:
-        config = classify_images.Config(
-            **values,
-            dataset=f"digits?fold={fold}",
-            seed=seed,
-            export=False,
-            runs_dir=folder,
-            saved_models_dir=folder,
-        )
-        run = classify_images.run(config, console=Console(quiet=True))
-        metrics = json.loads((run / "metrics.json").read_text())
+        own = {
+            "dataset": f"digits?fold={fold}",
+            "model": "convnet",
+            "seed": seed,
+            "export": False,
+            "runs_dir": folder,
+            "saved_models_dir": folder,
+        }
+        config = make_config(Config, values | own)
+        finished = run(config, console=Console(quiet=True))
+        metrics = json.loads((finished / "metrics.json").read_text())
     record = {
         "seed": seed,
         "fold": fold,

@@ -1,12 +1,12 @@
 """Compares our EfficientNet-Lite0 with the PyTorch network of the same weights.
 
-Both see the same pictures: photographs of scikit-image and scikit-learn, and noise
-in several sizes, odd ones among them, because that is where paddings differ:
-
     python benchmarks/efficientnet_lite_port.py --torch-python PYTHON
 
-PYTHON is a Python with torch and efficientnet-lite-pytorch (`pip install --no-deps`);
-this one needs the extra `samples`. Fails if logits differ by more than the bound.
+Both see the same images: photographs from scikit-image and scikit-learn, and noise in
+several sizes. Some sizes are odd, because that is where paddings differ. PYTHON is a
+Python with torch and efficientnet-lite-pytorch (`pip install --no-deps`); the Python
+that runs this script needs the extra `samples`. The script fails if logits differ by
+more than the bound.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from modelyard.models.vision.torch_weights import (
     read_torch_weights,
 )
 
-# Of the largest logit in the batch.
+# Relative to the largest logit in the batch.
 BOUND = 1e-4
 NOISE_SIDES = (224, 193, 160, 97)
 PEER = Path(__file__).parent / "peers" / "torch_efficientnet_lite.py"
@@ -87,7 +87,7 @@ def main() -> None:
 
 
 def photographs(side: int) -> np.ndarray:
-    """Returns the middle of four photographs, float32 `(4, side, side, 3)`."""
+    """Returns the centres of four photographs, float32 `(4, side, side, 3)`."""
     pictures = [
         skimage.data.chelsea(),
         skimage.data.coffee(),
@@ -106,7 +106,7 @@ def photographs(side: int) -> np.ndarray:
 def run_peer(
     python: str, inputs: dict[str, np.ndarray], weights: Path
 ) -> dict[str, np.ndarray]:
-    """Runs the PyTorch network in a process of its own; returns what it wrote."""
+    """Runs the PyTorch network in its own process; returns the arrays it wrote."""
     with tempfile.TemporaryDirectory() as folder:
         pixels, outputs = Path(folder, "inputs.npz"), Path(folder, "outputs.npz")
         np.savez(pixels, **inputs)  # type: ignore[arg-type]

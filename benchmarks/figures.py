@@ -1,4 +1,4 @@
-"""What scripts share that run whole trainings in turn and keep their figures."""
+"""Runs whole trainings in turn and merges their figures into a results file."""
 
 import contextlib
 import json
@@ -21,14 +21,14 @@ HERE = Path(__file__).parent
 
 @contextlib.contextmanager
 def finished_run(pipeline: str, *options: str) -> Iterator[tuple[Path, float]]:
-    """Runs a pipeline in a process of its own, without an export.
+    """Runs a pipeline in its own process, without an export.
 
     Args:
         pipeline: Name, such as `"classify-images"`.
         *options: Further arguments of `modelyard run`.
 
     Yields:
-        The run's folder, which goes at the end, and the seconds of the process.
+        The run's folder, which is deleted at the end, and the seconds of the process.
     """
     with tempfile.TemporaryDirectory() as root:
         command = [
@@ -43,9 +43,9 @@ def finished_run(pipeline: str, *options: str) -> Iterator[tuple[Path, float]]:
 
 
 def run_peer(script: str, *options: str, python: str = sys.executable) -> Record:
-    """Runs a script of `peers/`; returns its record and the process's seconds.
+    """Runs a script of `peers/`; returns its record and the seconds of its process.
 
-    TensorFlow has oneDNN there as it has in our commands.
+    As in our commands, TensorFlow uses oneDNN there.
     """
     began = time.perf_counter()
     done = subprocess.run(
@@ -62,13 +62,13 @@ def run_peer(script: str, *options: str, python: str = sys.executable) -> Record
 def measure_in_turn(
     jobs: Mapping[str, Job], path: Path, *, peer: str | None = None
 ) -> None:
-    """Runs all jobs with the first seed, then all with the next, and keeps records.
+    """Runs all jobs with the first seed, then all with the next, and so on.
 
     Args:
-        jobs: By the name of the figure: a function from a seed to a record, and the
-            number of seeds.
-        path: JSON file; the figures of these names are replaced in it.
-        peer: The job whose `seconds` the others' are divided by.
+        jobs: For each figure, a function from a seed to a record, and the number of
+            seeds.
+        path: JSON file of results; figures of the same names are replaced.
+        peer: The job to whose `seconds` the others are compared.
     """
     records: dict[str, list[Record]] = {name: [] for name in jobs}
     for seed in range(max(count for _, count in jobs.values())):
@@ -76,7 +76,7 @@ def measure_in_turn(
             if seed < count:
                 records[name].append({"seed": seed, **measure(seed)})
                 print(name, records[name][-1], flush=True)
-        _merge(path, records, peer)  # What is measured is kept.
+        _merge(path, records, peer)  # Keeps what has been measured so far.
 
 
 def _merge(path, records, peer):
@@ -94,7 +94,7 @@ def _merge(path, records, peer):
             "machine": describe_machine(),
         }
         if peer is not None and name != peer and "seconds" in keys:
-            # Of the same turn, so that a slow minute of the machine hits both.
+            # Runs of the same turn, so that a slow minute of the machine hits both.
             ratios = [
                 ours["seconds"] / theirs["seconds"]
                 for ours, theirs in zip(rows, records[peer], strict=False)

@@ -1,11 +1,10 @@
-"""What checkpoints, progress, history and TensorBoard cost beside a bare `fit`.
+"""The cost of checkpoints, progress, history and TensorBoard over a bare `fit`.
 
     python benchmarks/fit_overhead.py
 
-Trains the MNIST convnet on one and the same data set pipeline, with our
-`fit_resumably` and with `keras.Model.fit` in turn, both with validation after each
-epoch. The first pair warms up and is not counted. Writes
-benchmarks/results/fit_overhead.json.
+Trains the MNIST convnet on the same input pipeline with our `fit_resumably` and with
+`keras.Model.fit` in turn, both with validation after each epoch. The first pair warms
+up and is not counted. Writes benchmarks/results/fit_overhead.json.
 """
 
 import argparse
@@ -49,7 +48,7 @@ def main():
     splits = load_images("mnist")
     times = {"bare": [], "ours": []}
     for pair in range(arguments.pairs + 1):
-        # Who goes first changes, so that a drift of the machine favours neither.
+        # The order alternates, so that a drift of the machine favours neither.
         for name in ("bare", "ours") if pair % 2 else ("ours", "bare"):
             seconds = _train(name, splits, arguments.epochs)
             print(pair, name, round(seconds, 2), flush=True)
@@ -71,7 +70,7 @@ def main():
 
 
 def _train(name, splits, epochs):
-    """Seconds of one training, from a fresh model on."""
+    """Seconds of one training of a fresh model."""
     images, labels = splits.train.images, splits.train.labels
     steps = steps_per_epoch(len(images), _BATCH_SIZE)
     keras.utils.set_random_seed(0)

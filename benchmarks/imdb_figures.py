@@ -1,13 +1,14 @@
-"""IMDB: accuracy of every model over seeds, time beside the Keras example, serving.
+"""IMDB: accuracy over seeds, time compared with a Keras example, serving speed.
 
     python benchmarks/imdb_figures.py --figures ngram models
     python benchmarks/imdb_figures.py --figures ngram_best lstm_best
     python benchmarks/imdb_figures.py --figures quick language_model serving
 
-Every training runs in a process of its own; trainings whose times are compared run
-in turn. The test split is the official one, validation is cut from train. Results
-are merged into benchmarks/results/imdb.json, one entry a figure. `language_model`
-trains one for every seed, unless `--pretrained` names a run that has one.
+Each training runs in its own process; trainings whose times are compared run in turn.
+The test split is the official one; the validation split is cut from the training split.
+Results are merged into benchmarks/results/imdb.json, with one entry per figure.
+`language_model` trains one for each seed, unless `--pretrained` names a run that has
+one.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from figures import HERE, Job, finished_run, measure_in_turn, run_peer
 _MODELS = ("simple_rnn", "gru", "lstm", "text_cnn", "transformer", "fnet")
 _QUICK = (
     *("--model", "lstm", "--epochs", "1", "--max-length", "200"),
-    # AdamW gets furthest in one epoch, though not in four.
+    # AdamW is best after one epoch, though not after four.
     *("--optimizer", "adamw", "--learning-rate", "0.004", "--weight-decay", "0.01"),
     *("--embedding-rate-scale", "1", "--embedding-dropout", "0.5", "--clip-norm", "1"),
     *("--pooling", "max", "--ngrams", "1"),
@@ -33,8 +34,7 @@ _QUICK = (
 _LANGUAGE_MODEL = (
     *("--ngrams", "1", "--embedding-dim", "300", "--num-layers", "1"),
     *("--embedding-dropout", "0.1", "--dropout", "0.3", "--pooling", "last_max_mean"),
-    # Small updates of all layers: the few large ones of gradual unfreezing that were
-    # tried left it behind.
+    # Small updates of all layers did better than the gradual unfreezing that was tried.
     *("--unfreezing", "at_once", "--rate-decay", "0.7", "--epochs", "3"),
     *("--optimizer", "adamw", "--learning-rate", "0.004", "--weight-decay", "0.01"),
     *("--embedding-rate-scale", "1", "--clip-norm", "1", "--max-length", "400"),
@@ -46,7 +46,7 @@ _SERVED_BATCH = 32
 
 
 def main():
-    """Measures the figures that are asked for."""
+    """Measures the chosen figures."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -55,10 +55,10 @@ def main():
     parser.add_argument("--figures", nargs="+", choices=figures, default=[])
     parser.add_argument("--seeds", type=int, default=3, help="default: 3")
     parser.add_argument(
-        "--peer-runs", type=int, default=1, help="of the first seeds; default: 1"
+        "--peer-runs", type=int, default=1, help="runs of the peer; default: 1"
     )
     parser.add_argument(
-        "--pretrained", type=Path, help="run with the language model to start from"
+        "--pretrained", type=Path, help="run whose language model to start from"
     )
     parser.add_argument("--output", type=Path, default=HERE / "results" / "imdb.json")
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
@@ -115,7 +115,7 @@ def _ours(options, seed):
         "accuracy": metrics["test"]["accuracy"],
         "roc_auc": metrics["test"]["roc_auc"],
         "accuracy_validation": metrics["validation"]["accuracy"],
-        # As for the peer: from the building of the model to the test accuracy.
+        # As for the peer: from building the model to its test accuracy.
         "seconds": sum(
             timing[f"{part}_seconds"] for part in ("build", "train", "evaluate")
         ),
@@ -145,7 +145,7 @@ def _peer(seed):
 
 
 def _export_and_serve(seed):
-    """Strings a second of the exported n-gram model, on one core."""
+    """Strings per second of the exported n-gram model, on one core."""
     import tempfile
 
     with tempfile.TemporaryDirectory() as root:
@@ -163,7 +163,7 @@ def _export_and_serve(seed):
 
 
 def _serve(export):
-    """Times predictions of test reviews in this process, which keeps to one core."""
+    """Times predictions of test reviews in this process, on one core."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     from modelyard.data.texts.loading import load_texts
     from modelyard.serving.predict.predictor import load_predictor

@@ -1,10 +1,9 @@
-"""Measures how many images a second the training input pipeline delivers.
-
-The consumer is an empty loop, so this is the most that any model could be fed:
+"""Measures how many images per second the training input pipeline delivers.
 
     python benchmarks/input_pipeline.py
 
-Needs prepared MNIST and CIFAR-10 in the TFDS folder. Run it on an idle machine.
+The consumer is an empty loop, so no model can be fed faster. Needs prepared MNIST and
+CIFAR-10 in the TFDS folder. Run it on an idle machine.
 """
 
 import argparse
@@ -84,7 +83,7 @@ def measure(
     batch_size: int,
     repeats: int,
 ) -> list[float]:
-    """Times whole epochs of one stream; the first, which warms up, does not count.
+    """Times whole epochs of one stream, without the first, which warms up.
 
     Args:
         images: uint8 `(n, height, width, channels)`.

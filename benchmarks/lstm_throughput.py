@@ -2,12 +2,12 @@
 
     python benchmarks/lstm_throughput.py --torch-python PATH
 
-One layer in both directions reads texts of word vectors without padding; a step is
-its output, the mean square of it, and the gradients of weights and inputs. All run
-in processes of their own, one after the other in every round; figures are tokens a
-second of the median step, and shares of the rate of a large matrix product here.
-Precision is float32; oneDNN is on for both Keras layers, as in our commands. Run it
-on an idle machine.
+One bidirectional layer reads texts of word vectors without padding. A step computes its
+output, the mean square of the output, and the gradients of weights and inputs. Each
+layer runs in its own process, one after the other in every round. Figures are tokens
+per second of the median step, and their share of the rate of a large matrix product on
+the same machine. Precision is float32; oneDNN is on for both Keras layers, as in our
+commands. Run it on an idle machine.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from pathlib import Path
 from machine import describe_machine
 
 _HERE = Path(__file__).parent
-_SIZES = (  # Texts, words, size of the vectors, units of a direction.
+_SIZES = (  # Texts, words, size of the vectors, units per direction.
     (32, 200, 128, 64),
     (32, 200, 128, 128),
     (128, 200, 128, 128),
@@ -30,7 +30,7 @@ _SIZES = (  # Texts, words, size of the vectors, units of a direction.
 )
 _STEPS = 12
 _WARM_UP = 3
-_PRODUCT = 2048  # Rows and columns of the matrices of the bare rate.
+_PRODUCT = 2048  # Rows and columns of the matrices for the bare rate.
 
 
 def main():
@@ -39,7 +39,7 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--torch-python", help="Python that has PyTorch; without it Keras only"
+        "--torch-python", help="Python with PyTorch; without it, Keras only"
     )
     parser.add_argument("--rounds", type=int, default=3, help="default: 3")
     parser.add_argument(
@@ -66,7 +66,7 @@ def main():
 
 
 def _run(command):
-    """The last line of a process, as JSON."""
+    """The last line that a process prints, as JSON."""
     done = subprocess.run(
         command,
         check=True,
@@ -82,7 +82,7 @@ def _run(command):
 
 
 def _summarise(seconds):
-    """Rates by size and layer, and the ratios of the same round."""
+    """Rates by size and layer, and ratios within each round."""
     bare = statistics.median(rate for (rate,) in seconds.pop("matmul"))
     rows = []
     for i, (texts, words, dim, units) in enumerate(_SIZES):

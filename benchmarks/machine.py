@@ -1,4 +1,4 @@
-"""What every result says of the machine and the versions behind it."""
+"""The machine and versions recorded with every result."""
 
 import datetime
 import os
@@ -6,6 +6,7 @@ import platform
 import re
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 _PACKAGES = (
     "modelyard",
@@ -15,17 +16,40 @@ _PACKAGES = (
     "tensorflow-datasets",
     "scikit-learn",
 )
+_INSTRUCTIONS = ("amx_bf16", "avx512_bf16", "avx512f")
 
 
-def describe_machine() -> dict:
+def describe_machine() -> dict[str, Any]:
     """Returns date, processor, cores and versions."""
     info = Path("/proc/cpuinfo").read_text()
     cpu = re.search(r"model name\s*:\s*(.+)", info)
+    instructions = [name for name in _INSTRUCTIONS if name in info]
     return {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "cpu": cpu[1] if cpu else platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
         "bfloat16_in_hardware": "amx_bf16" in info or "avx512_bf16" in info,
+        "instructions": instructions,
         "python": platform.python_version(),
         **{package: metadata.version(package) for package in _PACKAGES},
     }
+
+
+def label_machine(machine: dict[str, Any]) -> str:
+    """Returns a short name for a machine, such as "Xeon AMX bf16".
+
+    Args:
+        machine: A result of `describe_machine`, perhaps of an earlier version that
+            did not record `instructions`.
+    """
+    cpu = machine["cpu"]
+    family = next((name for name in ("Xeon", "EPYC") if name in cpu), cpu)
+    if not machine["bfloat16_in_hardware"]:
+        return f"{family} float32"
+    instructions = machine.get("instructions", [])
+    if "amx_bf16" in instructions:
+        return f"{family} AMX bf16"
+    # EPYC processors have no AMX.
+    if "avx512_bf16" in instructions or family == "EPYC":
+        return f"{family} AVX-512 bf16"
+    return f"{family} bf16"

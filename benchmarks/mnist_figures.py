@@ -1,10 +1,10 @@
-"""MNIST: accuracy of every model over seeds, and time beside the Keras example.
+"""MNIST: accuracy of every model over seeds, and time compared with a Keras example.
 
     python benchmarks/mnist_figures.py --figures models fast best
 
-Every training runs in a process of its own; trainings whose times are compared run
-in turn. The test split is the official one, validation is cut from train. Results
-are merged into benchmarks/results/mnist.json, one entry a figure.
+Each training runs in its own process; trainings whose times are compared run in turn.
+The test split is the official one; the validation split is cut from the training split.
+Results are merged into benchmarks/results/mnist.json, with one entry per figure.
 """
 
 import argparse
@@ -32,14 +32,14 @@ _PEER = "keras_io_mnist_convnet"
 
 
 def main():
-    """Measures the figures that are asked for."""
+    """Measures the chosen figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "--figures", nargs="+", choices=["models", "fast", "best"], required=True
     )
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument(
-        "--peer-runs", type=int, default=3, help="of the first seeds; default: 3"
+        "--peer-runs", type=int, default=3, help="runs of the peer; default: 3"
     )
     parser.add_argument("--output", type=Path, default=HERE / "results" / "mnist.json")
     arguments = parser.parse_args()
@@ -64,7 +64,7 @@ def _ours(options, seed):
     record = {
         "accuracy": metrics["test"]["accuracy"],
         "validation_accuracy": metrics["validation"]["accuracy"],
-        # As for the peer: from the building of the model to the test accuracy.
+        # As for the peer: from building the model to its test accuracy.
         "seconds": sum(
             timing[f"{part}_seconds"] for part in ("build", "train", "evaluate")
         ),

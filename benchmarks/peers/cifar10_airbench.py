@@ -5,7 +5,7 @@ frozen whitening convolution, three blocks of two convolutions, SGD with Nestero
 momentum and lookahead, alternating flip, and six views at test time. Here it runs in
 bfloat16 autocast with channels last. Needs PyTorch and NumPy only; reads an `.npz`
 with `x_train`, `x_test` (uint8 `(n, 32, 32, 3)`) and `y_train`, `y_test`, and prints
-one line of JSON. `seconds` reach from the building of the model to the last step.
+one line of JSON. `seconds` run from building the model to the last step.
 """
 
 import argparse
@@ -40,7 +40,7 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=float, default=9.9)
     parser.add_argument(
-        "--max-steps", type=int, help="time so many steps only, without a test"
+        "--max-steps", type=int, help="time only this many steps, without a test"
     )
     parser.add_argument(
         "--precision", choices=["bfloat16", "float32"], default="bfloat16"

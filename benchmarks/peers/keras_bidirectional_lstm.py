@@ -4,8 +4,8 @@ Written from the description of the example `bidirectional_lstm_imdb` (keras.io)
 20,000 most frequent words, the last 200 of each review, word vectors of 128 numbers,
 two bidirectional LSTMs of 64 units, a sigmoid; Adam, batch 32, 2 epochs. It looks at
 the test split after every epoch, as validation; here that is left to the end. Reads
-IMDB through TFDS and prints one line of JSON: test accuracy and seconds from the
-building of the model to the test accuracy. Tokenizing is not counted.
+IMDB through TFDS and prints one line of JSON: test accuracy and seconds from
+building the model to its test accuracy. Tokenizing is not counted.
 """
 
 import argparse

@@ -4,7 +4,7 @@ Written from the description of the example `mnist_convnet` (keras.io): two 3x3
 convolutions of 32 and 64 filters, each with 2x2 max-pooling, dropout of one half,
 softmax; Adam, batch 128, 15 epochs, a tenth of the training images for validation.
 Reads MNIST through TFDS and prints one line of JSON: test accuracy and seconds from
-the building of the model to the test accuracy.
+building the model to its test accuracy.
 """
 
 import argparse
