@@ -1,1 +1,1 @@
-"""Predictions with an export, straight from its directory."""
+"""Predictions from an export, read directly from its directory."""

@@ -1,26 +1,69 @@
-"""Predicts files and texts with an export, straight from its directory."""
+"""Predicts files and texts with an export, read directly from its directory."""
 
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 
+from modelyard.serving.description import (
+    DESCRIPTION_FILE,
+    ExportDescription,
+    read_description,
+)
 from modelyard.serving.native.library import NativeError
 from modelyard.serving.native.loader import NativeModel
-from modelyard.serving.native.tensors import DTYPES, STRING, Signature, TensorSpec
-from modelyard.serving.predict.classes import Prediction, rank_classes
+from modelyard.serving.native.tensors import STRING, Signature
+from modelyard.serving.predict import classes, codes, image, text, value
+from modelyard.serving.predict.answer import Answer
+from modelyard.serving.predict.inputs import read_array, to_path, to_text
 from modelyard.serving.versions import is_saved_model, newest_version
 
 _BATCH_SIZE = 32
 
 
-class Predictor:
-    """An export in memory, to predict with; use it in a `with` statement."""
+class _Kind(NamedTuple):
+    """How answers of one kind are read, and the class of the answers."""
 
-    def __init__(self, model: NativeModel):
+    read: Callable[..., Sequence[Answer]]
+    answer: Callable[..., Answer]
+
+
+_KINDS = {
+    "classes": _Kind(classes.read, classes.ClassAnswer),
+    "value": _Kind(value.read, value.ValueAnswer),
+    "image": _Kind(image.read, image.ImageAnswer),
+    "text": _Kind(text.read, text.TextAnswer),
+    "codes": _Kind(codes.read, codes.CodesAnswer),
+}
+SHOWN_KINDS = tuple(_KINDS)
+
+
+class Predictor:
+    """An export in memory, ready to predict; use it in a `with` statement.
+
+    Attributes:
+        kind: Kind of its answers, one of `SHOWN_KINDS`.
+        takes_texts: Whether its inputs are texts, not files.
+    """
+
+    def __init__(
+        self, model: NativeModel, kind: str, description: ExportDescription | None
+    ):
         """Takes over a loaded model."""
+        self.kind = kind
         self._model = model
+        self._read = _reader(kind, description)
+        # What is neither an encoded image nor a text goes to this signature.
+        self._plain = "serving_default"
+        if kind == "codes" and "encode" in model.signatures:
+            self._plain = "encode"
+        if description is None:
+            signature = model.signatures.get(self._plain)
+            self.takes_texts = signature is not None and _takes_strings(signature)
+        else:
+            self.takes_texts = description.inputs == "texts"
 
     def __enter__(self) -> Self:
         """Returns the predictor itself."""
@@ -30,154 +73,147 @@ class Predictor:
         """Frees the model."""
         self._model.close()
 
-    def predict_files(self, paths: Sequence[Path]) -> list[Prediction]:
-        """Predicts files; one that fails does not keep the others from answers.
+    def predict(self, inputs: Sequence[str | bytes | Path]) -> list[Answer]:
+        """Predicts texts or files; a bad one does not affect the others.
 
         Args:
-            paths: `.npy` arrays go to `serving_default`: one example, or a batch
-                with one prediction per row. All other files are encoded images
-                and go to `serve_bytes`, which takes strings `[n]` and returns
-                float `scores` `[n, k]` and string `classes` `[n, k]`.
+            inputs: Texts (`bytes` in UTF-8) if `takes_texts`; they go to the
+                signature `serving_default`. Otherwise paths of files. `.npy`
+                arrays go to `serving_default`: a single example, or a batch with
+                one answer for each row. All other files are encoded images and
+                go to `serve_bytes`. For answers of kind `codes`, `encode` takes
+                the place of `serving_default` if the export has it.
 
         Returns:
-            Predictions in the order of `paths`; those of bad files hold `error`.
+            Answers in the order of `inputs`; those of bad inputs hold `error`.
         """
-        images = [path for path in paths if path.suffix != ".npy"]
-        answers = dict(zip(images, self._predict_images(images), strict=True))
-        predictions = []
-        for path in paths:
-            if path in answers:
-                predictions.append(answers[path])
-            else:
-                predictions += self._predict_array(path)
-        return predictions
+        if self.takes_texts:
+            return self._predict_texts([to_text(item) for item in inputs])
+        return self._predict_files([to_path(item) for item in inputs])
 
-    @property
-    def takes_texts(self) -> bool:
-        """Whether `serving_default` takes one input, strings `[n]`."""
-        signature = self._model.signatures.get("serving_default")
-        return signature is not None and _takes_strings(signature)
-
-    def predict_texts(self, texts: Sequence[str | bytes]) -> list[Prediction]:
-        """Predicts texts; one that fails does not keep the others from answers.
-
-        Args:
-            texts: Go to `serving_default`, which takes strings `[n]` and returns
-                float `scores` `[n, k]` and string `classes` `[n, k]`.
-
-        Returns:
-            Predictions in the order of `texts`; those of bad texts hold `error`.
-        """
-        strings = [_to_bytes(text) for text in texts]
-        names = [string.decode(errors="replace") for string in strings]
-        signature = self._model.signatures.get("serving_default")
+    def _predict_texts(self, texts: list[bytes]) -> list[Answer]:
+        """Predicts texts in batches of similar length."""
+        names = [item.decode(errors="replace") for item in texts]
+        signature = self._model.signatures.get(self._plain)
         if signature is None or not _takes_strings(signature):
-            error = "This export takes no texts"
+            error = f"This export has no signature `{self._plain}` for texts"
             if signature is not None:
                 error += f"; it takes {_describe_inputs(signature)}"
-            return [Prediction(name, error=f"{error}.") for name in names]
-        predictions: dict[int, Prediction] = {}
-        # Texts of about one length together: a batch is as slow as its longest.
-        order = sorted(range(len(strings)), key=lambda index: len(strings[index]))
+            return [self._fail(name, f"{error}.") for name in names]
+        answers: dict[int, Answer] = {}
+        # A batch takes as long as its longest text.
+        order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
         for start in range(0, len(order), _BATCH_SIZE):
             batch = order[start : start + _BATCH_SIZE]
-            answers = self._predict_strings(
-                signature, [strings[i] for i in batch], [names[i] for i in batch]
+            found = self._predict_strings(
+                self._plain, [texts[i] for i in batch], [names[i] for i in batch]
             )
-            predictions.update(zip(batch, answers, strict=True))
-        return [predictions[index] for index in range(len(strings))]
+            answers.update(zip(batch, found, strict=True))
+        return [answers[index] for index in range(len(texts))]
 
-    def _predict_strings(
-        self, signature: Signature, strings: list[bytes], names: list[str]
-    ) -> list[Prediction]:
-        """Predicts a few texts together, or one by one if one is bad."""
-        rows = np.empty(len(strings), np.object_)
-        rows[:] = strings
-        try:
-            return self._run("serving_default", signature, rows, names)
-        except (NativeError, ValueError) as error:
-            if len(strings) == 1:
-                return [Prediction(names[0], error=_explain(error))]
+    def _predict_files(self, paths: list[Path]) -> list[Answer]:
+        """Predicts image files in batches, and arrays one by one."""
+        images = [index for index, path in enumerate(paths) if path.suffix != ".npy"]
+        found = self._predict_images([paths[index] for index in images])
+        answers = dict(zip(images, found, strict=True))
         return [
-            prediction
-            for string, name in zip(strings, names, strict=True)
-            for prediction in self._predict_strings(signature, [string], [name])
+            answer
+            for index, path in enumerate(paths)
+            for answer in (
+                [answers[index]] if index in answers else self._predict_array(path)
+            )
         ]
 
-    def _predict_images(self, paths: list[Path]) -> Iterator[Prediction]:
-        """Yields a prediction for each image file."""
-        signature = self._model.signatures.get("serve_bytes")
-        if signature is None:
-            takes = self._model.signatures.get("serving_default")
-            for path in paths:
-                error = f"{path}: this export has no signature `serve_bytes` for files"
-                if takes is not None:
-                    error += f"; it takes .npy arrays of {_describe_inputs(takes)}"
-                yield Prediction(str(path), error=f"{error}.")
-            return
-        for start in range(0, len(paths), _BATCH_SIZE):
-            batch = paths[start : start + _BATCH_SIZE]
-            yield from self._predict_batch(signature, batch)
+    def _predict_images(self, paths: list[Path]) -> list[Answer]:
+        """Predicts encoded image files."""
+        if "serve_bytes" in self._model.signatures:
+            return [
+                answer
+                for start in range(0, len(paths), _BATCH_SIZE)
+                for answer in self._predict_strings(
+                    "serve_bytes",
+                    paths[start : start + _BATCH_SIZE],
+                    [str(path) for path in paths[start : start + _BATCH_SIZE]],
+                )
+            ]
+        error = "this export has no signature `serve_bytes` for image files"
+        if self._plain in self._model.signatures:
+            takes = _describe_inputs(self._model.signatures[self._plain])
+            error += f"; it takes .npy arrays of {takes}"
+        return [self._fail(str(path), f"{path}: {error}.") for path in paths]
 
-    def _predict_batch(
-        self, signature: Signature, paths: list[Path]
-    ) -> list[Prediction]:
-        """Predicts a few image files together, or one by one if one is bad."""
-        contents = np.empty(len(paths), np.object_)
+    def _predict_strings(
+        self, name: str, items: Sequence[bytes | Path], labels: list[str]
+    ) -> Sequence[Answer]:
+        """Predicts texts or image files as one batch, or one by one if it fails."""
+        rows = np.empty(len(items), np.object_)
         try:
-            contents[:] = [path.read_bytes() for path in paths]
-            return self._run("serve_bytes", signature, contents, list(map(str, paths)))
+            rows[:] = [
+                item.read_bytes() if isinstance(item, Path) else item for item in items
+            ]
+            return self._run(name, rows, labels)
         except (OSError, NativeError, ValueError) as error:
-            if len(paths) == 1:
-                text = f"{paths[0]}: {_explain(error)}"
-                return [Prediction(str(paths[0]), error=text)]
-        return [p for path in paths for p in self._predict_batch(signature, [path])]
+            if len(items) == 1:
+                place = f"{labels[0]}: " if isinstance(items[0], Path) else ""
+                return [self._fail(labels[0], f"{place}{_explain(error)}")]
+        return [
+            answer
+            for item, label in zip(items, labels, strict=True)
+            for answer in self._predict_strings(name, [item], [label])
+        ]
 
-    def _predict_array(self, path: Path) -> list[Prediction]:
+    def _predict_array(self, path: Path) -> list[Answer]:
         """Predicts the rows of a `.npy` file."""
-        signature = self._model.signatures.get("serving_default")
+        signature = self._model.signatures.get(self._plain)
         try:
             if signature is None or len(signature.inputs) != 1:
-                raise ValueError("this export has no `serving_default` of one array.")
+                raise ValueError(
+                    f"this export has no signature `{self._plain}` for a single array."
+                )
             (spec,) = signature.inputs.values()
-            with path.open("rb") as file:
-                array = np.lib.format.read_array(file, allow_pickle=False)
-            array = _fit(array, spec)
-            names = [f"{path}[{row}]" for row in range(len(array))]
+            array = read_array(path, spec)
+            labels = [f"{path}[{row}]" for row in range(len(array))]
             return [
-                prediction
+                answer
                 for start in range(0, len(array), _BATCH_SIZE)
-                for prediction in self._run(
-                    "serving_default",
-                    signature,
+                for answer in self._run(
+                    self._plain,
                     array[start : start + _BATCH_SIZE],
-                    names[start : start + _BATCH_SIZE],
+                    labels[start : start + _BATCH_SIZE],
                 )
             ]
         except (OSError, EOFError, NativeError, ValueError) as error:
-            return [Prediction(str(path), error=f"{path}: {_explain(error)}")]
+            return [self._fail(str(path), f"{path}: {_explain(error)}")]
 
-    def _run(
-        self, name: str, signature: Signature, rows: np.ndarray, labels: list[str]
-    ) -> list[Prediction]:
-        """Runs one batch and ranks the classes of each row."""
+    def _run(self, name: str, rows: np.ndarray, labels: list[str]) -> Sequence[Answer]:
+        """Runs one batch and reads the answers."""
+        signature = self._model.signatures[name]
         outputs = self._model.run(name, {next(iter(signature.inputs)): rows})
-        return rank_classes(name, signature, outputs, labels)
+        return self._read(name, signature, outputs, labels)
+
+    def _fail(self, label: str, error: str) -> Answer:
+        """Makes the answer for an input that failed."""
+        return _KINDS[self.kind].answer(label, error=error)
 
 
-def load_predictor(export_dir: str | Path) -> Predictor:
-    """Loads an export for predicting, without importing TensorFlow's Python.
+def load_predictor(export_dir: str | Path, kind: str | None = None) -> Predictor:
+    """Loads an export for prediction, without importing TensorFlow's Python.
 
     Args:
         export_dir: A version directory, or the base directory of a model, whose
             newest version is then loaded.
+        kind: Kind of the answers, one of `SHOWN_KINDS`. Needed for a SavedModel
+            from another program, which does not record it; for an export that
+            does, it overrides the record.
 
     Returns:
         The predictor.
 
     Raises:
         FileNotFoundError: If there is no SavedModel.
-        NativeError: If it cannot be loaded; `modelyard check` says more.
+        ValueError: If the kind is unknown or cannot be shown, or
+            `assets.extra/export.json` is damaged.
+        NativeError: If it cannot be loaded; `modelyard check` explains why.
     """
     version = newest_version(Path(export_dir))
     if not is_saved_model(version):
@@ -185,82 +221,50 @@ def load_predictor(export_dir: str | Path) -> Predictor:
             "`export_dir` must hold saved_model.pb or numbered versions. "
             f"Received: export_dir={export_dir}"
         )
-    return Predictor(NativeModel(version))
+    if kind is not None and kind not in SHOWN_KINDS:
+        raise ValueError(
+            f"`kind` must be one of {', '.join(SHOWN_KINDS)}. Received: kind={kind!r}"
+        )
+    description = read_description(version)
+    if kind is None:
+        kind = _recorded_kind(version, description)
+    return Predictor(NativeModel(version), kind, description)
 
 
-def predict_files(export_dir: str | Path, paths: Sequence[Path]) -> list[Prediction]:
-    """Loads an export and predicts files; see `Predictor.predict_files`.
+def _recorded_kind(version: Path, description: ExportDescription | None) -> str:
+    """Returns the kind that an export records, if it can be shown."""
+    kinds = ", ".join(SHOWN_KINDS)
+    if description is None:
+        raise ValueError(
+            f"{version} does not record what its outputs mean: it has no "
+            f"{DESCRIPTION_FILE}. Pass `kind` (`--kind classes`), one of {kinds}. "
+            "Received: kind=None"
+        )
+    if description.kind not in SHOWN_KINDS:
+        raise ValueError(
+            f"{version} gives answers of kind `{description.kind}`, which this "
+            "version of modelyard cannot show. To read its outputs as another kind, "
+            f"pass `kind` (`--kind classes`), one of {kinds}. Received: kind=None"
+        )
+    return description.kind
 
-    Args:
-        export_dir: A version directory or the base directory of a model.
-        paths: Image files or `.npy` arrays.
 
-    Returns:
-        Predictions in the order of `paths`; those of bad files hold `error`.
-
-    Raises:
-        FileNotFoundError: If there is no SavedModel.
-        NativeError: If it cannot be loaded; `modelyard check` says more.
-    """
-    with load_predictor(export_dir) as predictor:
-        return predictor.predict_files(paths)
-
-
-def predict_texts(
-    export_dir: str | Path, texts: Sequence[str | bytes]
-) -> list[Prediction]:
-    """Loads an export and predicts texts; see `Predictor.predict_texts`.
-
-    Args:
-        export_dir: A version directory or the base directory of a model.
-        texts: Texts, or their bytes in UTF-8.
-
-    Returns:
-        Predictions in the order of `texts`; those of bad texts hold `error`.
-
-    Raises:
-        FileNotFoundError: If there is no SavedModel.
-        NativeError: If it cannot be loaded; `modelyard check` says more.
-    """
-    with load_predictor(export_dir) as predictor:
-        return predictor.predict_texts(texts)
+def _reader(
+    kind: str, description: ExportDescription | None
+) -> Callable[..., Sequence[Answer]]:
+    """Returns the function that reads answers, with what the export says of them."""
+    read = _KINDS[kind].read
+    if description is not None and kind == "classes":
+        return functools.partial(read, class_names=description.class_names)
+    if description is not None and kind == "value":
+        return functools.partial(read, unit=description.unit)
+    return read
 
 
 def _takes_strings(signature: Signature) -> bool:
     """Tells whether a signature takes one input, strings `[n]`."""
     specs = list(signature.inputs.values())
     return len(specs) == 1 and specs[0].dtype == STRING and specs[0].shape == (None,)
-
-
-def _to_bytes(text: str | bytes) -> bytes:
-    """Encodes a text as UTF-8."""
-    if isinstance(text, bytes):
-        return text
-    try:
-        # Bytes of a command line that are not UTF-8 stay what they were.
-        return text.encode(errors="surrogateescape")
-    except UnicodeEncodeError:
-        return text.encode(errors="replace")
-
-
-def _fit(array: np.ndarray, spec: TensorSpec) -> np.ndarray:
-    """Gives an array the dtype and the rank of an input."""
-    if spec.shape is not None and array.ndim == len(spec.shape) - 1:
-        array = array[np.newaxis]
-    dtype = DTYPES[spec.dtype][1]
-    fits = spec.shape is None or (
-        array.ndim == len(spec.shape)
-        and all(
-            want in (None, got)
-            for want, got in zip(spec.shape, array.shape, strict=True)
-        )
-    )
-    fits = fits and np.can_cast(array.dtype, dtype, "same_kind")
-    if not fits or not array.size:
-        raise ValueError(
-            f"the array must be {spec}. Received: {array.dtype} {list(array.shape)}"
-        )
-    return array.astype(dtype)
 
 
 def _describe_inputs(signature: Signature) -> str:

@@ -1,4 +1,4 @@
-"""The SavedModels that the tests of `serving` judge, written once a session."""
+"""The SavedModels that the tests of `serving` use, written once a session."""
 
 import os
 import shutil
@@ -15,19 +15,16 @@ _BUILDERS = Path(__file__).with_name("saved_model_builders.py")
 def saved_models(tmp_path_factory):
     """A folder with one good SavedModel and many broken ones, not to be changed."""
     folder = tmp_path_factory.mktemp("saved_models")
-    processes = []
-    for backend in ("tensorflow", "jax"):
-        environment = os.environ | {"KERAS_BACKEND": backend}
-        environment |= {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
-        command = [sys.executable, "-W", "ignore", str(_BUILDERS), str(folder)]
-        processes.append(
-            subprocess.Popen(
-                command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE
-            )
-        )
-    for process in processes:
-        _, errors = process.communicate(timeout=300)
-        assert process.returncode == 0, errors.decode()
+    environment = os.environ | {
+        "KERAS_BACKEND": "tensorflow",
+        "CUDA_VISIBLE_DEVICES": "-1",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
+    command = [sys.executable, "-W", "ignore", str(_BUILDERS), str(folder)]
+    process = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert process.returncode == 0, process.stderr
     return folder
 
 

@@ -1,7 +1,7 @@
-"""Writes the SavedModels that the tests of the checks judge.
+"""Writes the SavedModels that the tests of `serving` use.
 
-Run as `python saved_model_builders.py FOLDER`, in a process of its own: the Keras
-backend is chosen once per process, and the tests themselves need no TensorFlow.
+Run as `python saved_model_builders.py FOLDER` in a process of its own, so that
+neither the devices nor the warnings of TensorFlow and JAX reach the tests.
 """
 
 import sys
@@ -9,6 +9,10 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
+
+from modelyard.serving.golden import GOLDEN_FILE, write_golden
+from modelyard.serving.warmup import WARMUP_FILE, write_warmup
 
 CLASSES = ["cat", "dog", "eel"]
 
@@ -29,11 +33,6 @@ def archive(path: Path, endpoints: dict) -> None:
 
 
 def write_good(path: Path) -> None:
-    import tensorflow as tf
-
-    from modelyard.serving.golden import GOLDEN_FILE, write_golden
-    from modelyard.serving.warmup import WARMUP_FILE, write_warmup
-
     model = tiny_model()
 
     def answer(pixels):
@@ -69,11 +68,12 @@ def write_good(path: Path) -> None:
     write_warmup(path / WARMUP_FILE, requests, "good")
     (path.parent / "image.png").write_bytes(image_bytes[0])
     np.save(path.parent / "pixels.npy", pixels)
+    images = np.stack([np.zeros_like(image), image])
+    np.save(path.parent / "images.npy", images)
 
 
 def write_texts(path: Path) -> None:
     """Scores a text by its first letter, and refuses one text."""
-    import tensorflow as tf
 
     def answer(text):
         with tf.control_dependencies([tf.debugging.assert_none_equal(text, "refuse")]):
@@ -87,9 +87,100 @@ def write_texts(path: Path) -> None:
     archive(path, {"serving_default": (answer, spec)})
 
 
-def write_broken(folder: Path) -> None:
-    import tensorflow as tf
+def save(path: Path, signatures: dict) -> None:
+    """Saves functions without variables."""
+    module = tf.Module()
+    module.functions = {
+        name: tf.function(function, input_signature=[spec])
+        for name, (function, spec) in signatures.items()
+    }
+    tf.saved_model.save(module, str(path), signatures=module.functions)
 
+
+def write_kinds(folder: Path) -> None:
+    """Writes a SavedModel for each kind of answer but classes."""
+    pixels = tf.TensorSpec((None, 2, 2, 3), tf.float32, name="pixels")
+    rows = tf.TensorSpec((None, 12), tf.float32, name="pixels")
+    files = tf.TensorSpec((None,), tf.string, name="image_bytes")
+    text = tf.TensorSpec((None,), tf.string, name="text")
+
+    def decode(image_bytes):
+        def decode_one(content):
+            image = tf.io.decode_png(content, channels=3)
+            return tf.ensure_shape(image, (2, 2, 3))
+
+        images = tf.map_fn(decode_one, image_bytes, fn_output_signature=tf.uint8)
+        return tf.cast(images, tf.float32)
+
+    def invert(pixels):
+        inverted = 255.0 - pixels
+        encoded = tf.map_fn(
+            tf.io.encode_png,
+            tf.cast(inverted, tf.uint8),
+            fn_output_signature=tf.string,
+        )
+        return {"inverted": inverted, "inverted_bytes": encoded}
+
+    def encode(pixels):
+        flat = tf.reshape(pixels, (-1, 12))
+        return {"codes": flat[:, :7] / 255.0}
+
+    def reconstruct(pixels):
+        return {"reconstruction": pixels}
+
+    save(
+        folder / "image",
+        {
+            "serving_default": (invert, pixels),
+            "serve_bytes": (lambda image_bytes: invert(decode(image_bytes)), files),
+        },
+    )
+    save(
+        folder / "codes",
+        {
+            "serving_default": (reconstruct, pixels),
+            "encode": (encode, pixels),
+            "serve_bytes": (lambda image_bytes: encode(decode(image_bytes)), files),
+        },
+    )
+
+    def total(pixels):
+        return {"price": 2.0 * tf.reduce_sum(pixels, axis=1, keepdims=True)}
+
+    def shout(text):
+        return {"text": tf.strings.upper(text)}
+
+    def several(pixels):
+        total = tf.reduce_sum(pixels, axis=1)
+        return {"value": total, "low": total - 1.0, "high": total + 1.0}
+
+    save(folder / "value", {"serving_default": (total, rows)})
+    save(folder / "value_range", {"serving_default": (several, rows)})
+    save(folder / "shout", {"serving_default": (shout, text)})
+
+
+def write_jax(path: Path) -> None:
+    """Converts a JAX model, as Keras does for one of its jax backend."""
+    from jax import numpy as jnp
+    from jax.experimental import jax2tf
+
+    convert = jax2tf.convert(
+        lambda weights, pixels: jnp.tanh(pixels @ weights),
+        polymorphic_shapes=[None, "(b, 12)"],
+    )
+    module = tf.Module()
+    module.weights = tf.Variable(np.linspace(0, 1, 36, dtype="float32").reshape(12, 3))
+    spec = tf.TensorSpec((None, 12), tf.float32, name="pixels")
+    # AutoGraph would rewrite the source of JAX, which takes 20 seconds.
+    module.serve = tf.function(
+        lambda pixels: convert(module.weights, pixels),
+        input_signature=[spec],
+        autograph=False,
+    )
+    tf.saved_model.save(module, str(path), signatures=module.serve)
+
+
+def write_broken(folder: Path) -> None:
     model = tiny_model()
     spec = tf.TensorSpec((None, 12), tf.float32, name="pixels")
     one_row = tf.TensorSpec((1, 12), tf.float32, name="pixels")
@@ -145,9 +236,8 @@ def write_broken(folder: Path) -> None:
 
 if __name__ == "__main__":
     target = Path(sys.argv[1])
-    if keras.config.backend() == "jax":
-        tiny_model().export(str(target / "jax"), verbose=False)
-    else:
-        write_good(target / "good")
-        write_texts(target / "texts")
-        write_broken(target)
+    write_good(target / "good")
+    write_texts(target / "texts")
+    write_kinds(target)
+    write_broken(target)
+    write_jax(target / "jax")
