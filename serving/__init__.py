@@ -1,1 +1,1 @@
-"""What judges and runs exports, knowing nothing but the files of a SavedModel."""
+"""Checks and runs exports, given only the files of a SavedModel."""

@@ -1,4 +1,4 @@
-"""Which version of a model a directory means."""
+"""Finds the version of a model in a directory."""
 
 from pathlib import Path
 
@@ -19,11 +19,11 @@ def newest_version(directory: Path) -> Path:
 
     Returns:
         The directory with the highest number, or `directory` itself if it holds
-        a SavedModel or no version.
+        a SavedModel or no versions.
     """
     if is_saved_model(directory) or not directory.is_dir():
         return directory
-    # TF Serving reads names as numbers and ignores all else (`.tmp-7`, `old`).
+    # TF Serving reads names as numbers and ignores others (`.tmp-7`, `old`).
     versions = [
         path for path in directory.iterdir() if path.is_dir() and path.name.isdecimal()
     ]

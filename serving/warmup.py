@@ -1,8 +1,8 @@
-"""Warm-up requests, which TF Serving runs before it offers a new version.
+"""Warm-up requests, which TF Serving runs before it makes a new version available.
 
 `assets.extra/tf_serving_warmup_requests` is a TFRecord file of `PredictionLog`
-messages (tensorflow_serving/apis/prediction_log.proto), written and read here
-without the package tensorflow-serving-api.
+messages (tensorflow_serving/apis/prediction_log.proto). This module writes and
+reads it without the package tensorflow-serving-api.
 """
 
 import dataclasses
@@ -27,10 +27,11 @@ class WarmupRequest:
 
     Attributes:
         kind: `"predict"`, `"classify"`, `"regress"`, `"multi_inference"` or
-            `"unknown"`; only predict requests are read further.
-        signature: Name of the signature; `serving_default` where none is given.
+            `"unknown"`; the other fields are read only for predict requests.
+        signature: Name of the signature; `serving_default` if the request names
+            none.
         inputs: A serialized `TensorProto` for each input
-            (`native_loader.decode_tensor` reads it).
+            (`native.loader.decode_tensor` reads it).
     """
 
     kind: str
@@ -46,10 +47,10 @@ def write_warmup(
     """Writes the warm-up file of an export.
 
     Args:
-        path: Where to write, `EXPORT/assets.extra/tf_serving_warmup_requests`; the
-            folder is made.
+        path: The file, `EXPORT/assets.extra/tf_serving_warmup_requests`; its
+            folder is created.
         requests: Signature and arrays by input name, for up to 1000 requests.
-        model_name: Name of the model; TF Serving does not look at it.
+        model_name: Name of the model; TF Serving ignores it.
 
     Raises:
         ValueError: If there are too many requests, or an array has a dtype
@@ -82,11 +83,11 @@ def read_warmup(path: Path) -> list[WarmupRequest]:
         path: The file.
 
     Returns:
-        Its requests in order.
+        The requests in order.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If a record is cut off, damaged or no `PredictionLog`.
+        ValueError: If a record is cut off, damaged or not a `PredictionLog`.
     """
     return [
         _read_request(data, number) for number, data in enumerate(_read_records(path))
@@ -98,7 +99,7 @@ def _read_request(data: bytes, number: int) -> WarmupRequest:
     try:
         log = message_class("PredictionLog").FromString(data)
     except DecodeError as error:
-        raise ValueError(f"Record {number} is no PredictionLog.") from error
+        raise ValueError(f"Record {number} is not a PredictionLog.") from error
     if log.HasField("predict_log"):
         request = log.predict_log.request
         signature = request.model_spec.signature_name or "serving_default"
@@ -110,7 +111,7 @@ def _read_request(data: bytes, number: int) -> WarmupRequest:
 
 
 def _read_records(path: Path) -> Iterator[bytes]:
-    """Yields the records of a TFRecord file, with checksums checked."""
+    """Yields the records of a TFRecord file after checking their checksums."""
     content, position, number = path.read_bytes(), 0, 0
     while position < len(content):
         length = content[position : position + 8]

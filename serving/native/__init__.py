@@ -1,1 +1,1 @@
-"""TensorFlow's C++ session, without a Python import of TensorFlow."""
+"""TensorFlow's C++ session, without importing TensorFlow in Python."""

@@ -1,4 +1,4 @@
-"""TensorFlow's C library: opened with ctypes, errors raised, tensors copied."""
+"""Binds TensorFlow's C library with ctypes: functions, errors and tensors."""
 
 import contextlib
 import ctypes
@@ -13,7 +13,7 @@ import numpy as np
 
 from modelyard.serving.native.tensors import DTYPES, STRING
 
-# absl/status/status.h, in the order of the numbers.
+# absl/status/status.h: the index is the number of the code.
 CODES = (
     *("OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED"),
     *("NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED"),
@@ -25,11 +25,11 @@ _FLOAT = 1
 
 
 class NativeError(RuntimeError):
-    """An error that TensorFlow's runtime reports.
+    """An error from TensorFlow's runtime.
 
     Attributes:
         code: Canonical name of the code, such as `"INVALID_ARGUMENT"`.
-        message: What the runtime says.
+        message: The runtime's message.
     """
 
     def __init__(self, code: str, message: str):
@@ -90,7 +90,6 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "TF_TensorData": (_P, _P),
     "TF_TensorFromProto": (None, _B, _P, _P),
     "TF_TensorType": (_I, _P),
-    "_ZN10tensorflow21DisableXlaCompilationEv": (None,),
 }
 
 
@@ -99,7 +98,7 @@ def library() -> ctypes.CDLL:
     """Opens the library inside the installed TensorFlow wheel.
 
     Returns:
-        The library with typed functions.
+        The library, with the types of its functions declared.
 
     Raises:
         ModuleNotFoundError: If TensorFlow is not installed.
@@ -116,10 +115,10 @@ def library() -> ctypes.CDLL:
 
 @contextlib.contextmanager
 def checked_status() -> Iterator[int]:
-    """Lends a `TF_Status` and raises what a call has put into it.
+    """Provides a `TF_Status` and raises the error that a call stores in it.
 
     Yields:
-        The status to pass to one call.
+        The status to pass to one call, freed at the end of the `with` block.
 
     Raises:
         NativeError: If the call failed.
@@ -138,19 +137,19 @@ def checked_status() -> Iterator[int]:
 
 @contextlib.contextmanager
 def lend_tensor(proto: bytes) -> Iterator[int]:
-    """Lends a `TF_Tensor` with the content of a `TensorProto`.
+    """Provides a `TF_Tensor` with the content of a `TensorProto`.
 
     Args:
-        proto: The bytes of the message, in any of its encodings.
+        proto: The bytes of the message; values may be packed or listed.
 
     Yields:
         The tensor, freed at the end of the `with` block.
 
     Raises:
-        NativeError: If the message is damaged or contradicts itself.
+        NativeError: If the message is damaged or inconsistent.
     """
-    # Memory filled by C++ is freed by C++ when its last user is done, strings
-    # included; memory filled from here would have to outlive every user.
+    # C++ frees its own memory, strings included, after the last use. Memory
+    # from Python would have to outlive every use.
     tf = library()
     buffer = tf.TF_NewBufferFromString(proto, len(proto))
     tensor = tf.TF_AllocateTensor(_FLOAT, None, 0, 4)
@@ -178,12 +177,12 @@ def to_numpy(tensor: int) -> np.ndarray:
         A read-only array; strings as objects of type `bytes`.
 
     Raises:
-        NativeError: If the dtype has no values, like a resource.
+        NativeError: If the dtype holds no data, such as a resource.
     """
     tf = library()
     number = tf.TF_TensorType(tensor)
     if number not in DTYPES:
-        raise NativeError("UNIMPLEMENTED", f"Tensors of dtype {number} are no data.")
+        raise NativeError("UNIMPLEMENTED", f"Tensors of dtype {number} hold no data.")
     shape = [tf.TF_Dim(tensor, i) for i in range(tf.TF_NumDims(tensor))]
     count, dtype = math.prod(shape), DTYPES[number][1]
     if not count:  # TF_TensorData crashes on a tensor without memory.

@@ -1,8 +1,8 @@
-"""Runs a SavedModel on TensorFlow's C API, with no Python of TensorFlow.
+"""Runs a SavedModel through TensorFlow's C API, without importing TensorFlow.
 
-`TF_LoadSessionFromSavedModel` is the `LoadSavedModel` that TF Serving calls, so
-what runs here runs there. The library loads in about a third of a second, where
-`import tensorflow` takes several.
+`TF_LoadSessionFromSavedModel` wraps the `LoadSavedModel` that TF Serving calls, so
+a model that runs here runs there. The library loads in about a third of a second;
+`import tensorflow` takes several seconds.
 """
 
 import contextlib
@@ -26,6 +26,8 @@ from modelyard.serving.native.protos import message_class
 from modelyard.serving.native.tensors import encode_tensor, read_signatures
 
 _CPU_DEVICES = frozenset({"CPU", "DEFAULT"})
+# The C++ function `tensorflow::DisableXlaCompilation()`, which the C API lacks.
+_DISABLE_XLA = "_ZN10tensorflow21DisableXlaCompilationEv"
 
 
 class NativeModel:
@@ -46,7 +48,7 @@ class NativeModel:
             directory: A version directory, which holds `saved_model.pb`.
 
         Raises:
-            NativeError: If TF Serving could not load it either.
+            NativeError: If it cannot be loaded; TF Serving could not load it either.
         """
         tf = library()
         options = tf.TF_NewSessionOptions()
@@ -97,20 +99,20 @@ class NativeModel:
     def run(
         self, signature: str, inputs: Mapping[str, np.ndarray]
     ) -> dict[str, np.ndarray]:
-        """Runs one signature by tensor names.
+        """Runs one signature.
 
         Args:
             signature: Name of the signature.
             inputs: An array for each input, of the declared dtype; strings as
-                `bytes`, `str` or objects. As in TF Serving, shapes are checked
-                by the graph alone.
+                `bytes`, `str` or objects. As in TF Serving, only the graph
+                checks shapes.
 
         Returns:
             An array for each output; strings as objects of type `bytes`.
 
         Raises:
             NativeError: With the runtime's code and message;
-                `INVALID_ARGUMENT` if the names do not fit the signature.
+                `INVALID_ARGUMENT` if the names do not match the signature.
         """
         if signature not in self.signatures:
             raise NativeError("NOT_FOUND", f"There is no signature `{signature}`.")
@@ -129,7 +131,7 @@ class NativeModel:
         return dict(zip(spec.outputs, self._run(feeds, fetches), strict=True))
 
     def _run(self, feeds: Mapping[str, bytes], fetches: list[str]) -> list[np.ndarray]:
-        """Feeds and fetches tensors of the graph by name."""
+        """Feeds and fetches tensors by their names in the graph."""
         tf = library()
         sources = (Output * len(feeds))(*map(self._output, feeds))
         targets = (Output * len(fetches))(*map(self._output, fetches))
@@ -160,7 +162,7 @@ class NativeModel:
                 tf.TF_DeleteTensor(answer)
 
     def _output(self, tensor: str) -> Output:
-        """Finds the place of a tensor in the graph."""
+        """Finds a tensor in the graph."""
         name, _, index = tensor.partition(":")
         operation = library().TF_GraphOperationByName(self._graph, name.encode())
         if not operation:
@@ -169,9 +171,21 @@ class NativeModel:
 
 
 def disable_xla() -> None:
-    """Turns XLA off for the rest of this process, as TF Serving does."""
-    # C++ `tensorflow::DisableXlaCompilation()`; there is no C name for it.
-    library()._ZN10tensorflow21DisableXlaCompilationEv()
+    """Turns XLA off for the rest of this process, as TF Serving does.
+
+    Raises:
+        NativeError: If the installed TensorFlow has no such switch.
+    """
+    try:
+        disable = getattr(library(), _DISABLE_XLA)
+    except AttributeError as error:
+        raise NativeError(
+            "UNIMPLEMENTED",
+            "The installed TensorFlow does not export "
+            "`tensorflow::DisableXlaCompilation()`, so XLA cannot be switched off.",
+        ) from error
+    disable.restype, disable.argtypes = None, ()
+    disable()
 
 
 def ops_with_cpu_kernels() -> set[str]:
@@ -184,10 +198,10 @@ def ops_with_cpu_kernels() -> set[str]:
 
 
 def read_checkpoint(prefix: Path) -> Iterator[tuple[str, np.ndarray]]:
-    """Reads a checkpoint tensor by tensor, checking the stored checksums.
+    """Reads a checkpoint tensor by tensor and verifies its checksums.
 
     Args:
-        prefix: Path without ending, such as `DIR/variables/variables`.
+        prefix: Path without extension, such as `DIR/variables/variables`.
 
     Yields:
         Name and value of each tensor.
@@ -212,16 +226,16 @@ def read_checkpoint(prefix: Path) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def decode_tensor(proto: bytes) -> np.ndarray:
-    """Reads a serialized `TensorProto` in any of its encodings.
+    """Reads a serialized `TensorProto`.
 
     Args:
-        proto: The bytes of the message.
+        proto: The bytes of the message; values may be packed or listed.
 
     Returns:
         The array; strings as objects of type `bytes`.
 
     Raises:
-        NativeError: If the message is damaged or contradicts itself.
+        NativeError: If the message is damaged or inconsistent.
     """
     with lend_tensor(proto) as tensor:
         return to_numpy(tensor)

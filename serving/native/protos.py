@@ -1,7 +1,7 @@
-"""The protocol buffer messages of a SavedModel, reduced to the fields we read.
+"""Protocol buffer messages of a SavedModel, with only the fields that we read.
 
-TensorFlow's own generated classes cost its whole import (seconds). Protocol
-buffers skip unknown fields, so these messages read the same files at once.
+TensorFlow's own classes need its import, which takes seconds. Parsers of protocol
+buffers skip unknown fields, so these smaller messages can read the same files.
 """
 
 import functools
@@ -10,8 +10,8 @@ from typing import Any
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 # Message -> field -> (number, type). `*` marks a repeated field, `map<T>` a map
-# from string to T. TensorProtos inside maps are kept as `bytes`, which look the
-# same on the wire. Sources: tensorflow/core/{framework,protobuf}/*.proto and
+# from string to T. TensorProtos inside maps are declared as `bytes`, which have
+# the same wire format. Sources: tensorflow/core/{framework,protobuf}/*.proto and
 # tensorflow_serving/apis/*.proto.
 _MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
     "SavedModel": {"meta_graphs": (2, "MetaGraphDef*")},
@@ -92,7 +92,7 @@ def message_class(name: str) -> Any:
     """Returns the class of one message.
 
     Args:
-        name: TensorFlow's name of the message, such as `"SavedModel"`.
+        name: TensorFlow's name for the message, such as `"SavedModel"`.
 
     Returns:
         A protocol buffer class with the fields listed in this module.
@@ -103,7 +103,7 @@ def message_class(name: str) -> Any:
 
 @functools.cache
 def _pool() -> descriptor_pool.DescriptorPool:
-    """Builds the messages in a pool of their own, apart from TensorFlow's."""
+    """Builds the messages in a separate pool, so that they cannot clash."""
     file = descriptor_pb2.FileDescriptorProto(
         name="modelyard/serving.proto", package=_PACKAGE, syntax="proto3"
     )
@@ -117,7 +117,7 @@ def _pool() -> descriptor_pool.DescriptorPool:
 
 
 def _add_field(message: Any, name: str, number: int, kind: str) -> None:
-    """Adds one field, and for a map also the message of its entries."""
+    """Adds one field, and for a map also its entry message."""
     label = _Field.LABEL_OPTIONAL
     if kind.startswith("map<"):
         entry = message.nested_type.add(name=f"{name.title().replace('_', '')}Entry")

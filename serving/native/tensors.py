@@ -1,4 +1,4 @@
-"""TensorFlow's dtypes and signatures in terms of NumPy."""
+"""Maps TensorFlow's dtypes and signatures to NumPy."""
 
 import dataclasses
 from typing import Any
@@ -43,7 +43,7 @@ class TensorSpec:
     Attributes:
         tensor: Name of the tensor in the graph; empty for a sparse or ragged one.
         dtype: Number of the dtype in `types.proto`.
-        shape: Sizes with None where free; None if the rank is unknown.
+        shape: Sizes, None for a free one; None as a whole if the rank is unknown.
     """
 
     tensor: str
@@ -67,7 +67,7 @@ class Signature:
     Attributes:
         inputs: Spec of each input.
         outputs: Spec of each output.
-        defaults: A serialized `TensorProto` for inputs that may be left out.
+        defaults: A serialized `TensorProto` for each optional input.
     """
 
     inputs: dict[str, TensorSpec]
@@ -109,7 +109,7 @@ def dtype_name(number: int) -> str:
 
 
 def dtype_number(array: np.ndarray) -> int:
-    """Finds the number of an array's dtype in `types.proto`.
+    """Returns the number of an array's dtype in `types.proto`.
 
     Args:
         array: An array of numbers, bools or strings (`str`, `bytes` or objects).
@@ -118,7 +118,7 @@ def dtype_number(array: np.ndarray) -> int:
         The number; see `DTYPES`.
 
     Raises:
-        ValueError: If TensorFlow has no such dtype.
+        ValueError: If TensorFlow does not have this dtype.
     """
     if array.dtype.kind in "SU":
         return STRING
@@ -140,7 +140,7 @@ def encode_tensor(array: np.ndarray) -> bytes:
         The bytes of the message.
 
     Raises:
-        ValueError: If the dtype is unknown or an object is no string.
+        ValueError: If the dtype is unknown or an object is not a string.
     """
     proto = message_class("TensorProto")(dtype=dtype_number(array))
     # The empty shape of a scalar must still be present in the message.

@@ -1,4 +1,4 @@
-"""Warm-up files are what TF Serving reads."""
+"""Warm-up files have the format that TF Serving reads."""
 
 import numpy as np
 import pytest
@@ -51,7 +51,7 @@ def test_damaged_file_is_a_value_error(tmp_path, change, seen):
         read_warmup(path)
 
 
-def test_records_of_other_kinds_are_told(tmp_path):
+def test_records_of_other_kinds_are_named(tmp_path):
     path = tmp_path / "requests"
     with tf.io.TFRecordWriter(str(path)) as writer:
         writer.write(b"\x12\x02\x0a\x00")

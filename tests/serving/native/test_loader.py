@@ -1,15 +1,17 @@
 """The C library runs SavedModels as TF Serving does."""
 
+import ctypes
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
-from modelyard.serving.native.library import NativeError
+from modelyard.serving.native.library import NativeError, library
 from modelyard.serving.native.loader import (
     NativeModel,
     decode_tensor,
+    disable_xla,
     ops_with_cpu_kernels,
     read_checkpoint,
 )
@@ -86,3 +88,22 @@ def test_cpu_kernels_and_checkpoint_are_listed(saved_models):
     prefix = saved_models / "good/variables/variables"
     shapes = {array.shape for name, array in read_checkpoint(prefix) if "/" in name}
     assert shapes == {(12, 8), (8,), (8, 3), (3,)}
+
+
+def test_tensorflow_without_the_xla_switch_still_predicts(saved_models, monkeypatch):
+    class WithoutSwitch(ctypes.CDLL):
+        def __getitem__(self, name):
+            if "DisableXla" in name:
+                raise AttributeError(f"undefined symbol: {name}")
+            return super().__getitem__(name)
+
+    monkeypatch.setattr(ctypes, "CDLL", WithoutSwitch)
+    library.cache_clear()
+    try:
+        with NativeModel(saved_models / "good") as model:
+            pixels = np.ones((1, 12), "float32")
+            assert model.run("serving_default", {"pixels": pixels})["scores"].size == 3
+        with pytest.raises(NativeError, match="so XLA cannot be switched off"):
+            disable_xla()
+    finally:
+        library.cache_clear()
