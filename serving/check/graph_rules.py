@@ -1,4 +1,4 @@
-"""Rules about what is written in a SavedModel: files, signatures, ops, weights."""
+"""Rules about the content of a SavedModel: files, signatures, ops, weights."""
 
 import hashlib
 import re
@@ -44,7 +44,7 @@ def check_files(subject: Subject) -> Finding:
     try:
         subject.meta_graphs = _read_meta_graphs(directory)
     except (DecodeError, NativeError) as error:
-        detail = f"The graph file is cut off or no SavedModel ({error})."
+        detail = f"The graph file is cut off or not a SavedModel ({error})."
         return Finding(ok=False, detail=detail)
     if not subject.meta_graphs:
         return Finding(ok=False, detail="The graph file holds no graph.")
@@ -79,8 +79,8 @@ def check_loads(subject: Subject) -> Finding:
     try:
         subject.model = NativeModel(subject.directory)
     except NativeError as error:
-        mend = "See the rule `files`." if error.code == "DATA_LOSS" else ""
-        return Finding(ok=False, detail=str(error), mend=mend)
+        fix = "See the rule `files`." if error.code == "DATA_LOSS" else ""
+        return Finding(ok=False, detail=str(error), fix=fix)
     return Finding(ok=True, detail="The C++ loader of TF Serving loads it.")
 
 
@@ -88,7 +88,7 @@ def check_serving_default(subject: Subject) -> Finding:
     """Looks for the default signature and lists all."""
     signatures = subject.signatures
     if not signatures:
-        return Finding(ok=False, detail="There is no signature at all.")
+        return Finding(ok=False, detail="There are no signatures.")
     if "serving_default" not in signatures:
         return Finding(ok=False, detail=f"The signatures are {list(signatures)}.")
     detail = "; ".join(f"{name}({spec})" for name, spec in signatures.items())
@@ -96,7 +96,7 @@ def check_serving_default(subject: Subject) -> Finding:
 
 
 def check_names(subject: Subject) -> Finding:
-    """Looks for names that Keras or TensorFlow made up."""
+    """Looks for names that Keras or TensorFlow has generated."""
     generated = []
     for signature, spec in subject.signatures.items():
         for pattern, names in (
@@ -108,11 +108,11 @@ def check_names(subject: Subject) -> Finding:
             ]
     if generated:
         return Finding(ok=False, detail=f"Generated names: {', '.join(generated)}.")
-    return Finding(ok=True, detail="Inputs and outputs have names of their own.")
+    return Finding(ok=True, detail="Inputs and outputs have meaningful names.")
 
 
 def check_dtypes(subject: Subject) -> Finding:
-    """Looks for tensors that JSON cannot carry."""
+    """Looks for tensors that JSON cannot hold."""
     bad = []
     for signature, spec in subject.signatures.items():
         for name, tensor in [*spec.inputs.items(), *spec.outputs.items()]:
@@ -122,7 +122,7 @@ def check_dtypes(subject: Subject) -> Finding:
                 bad.append(f"{signature}.{name} is {dtype_name(tensor.dtype)}")
     if bad:
         return Finding(ok=False, detail=f"{'; '.join(bad)}.")
-    return Finding(ok=True, detail="All inputs and outputs fit into JSON.")
+    return Finding(ok=True, detail="JSON can hold all inputs and outputs.")
 
 
 def check_cpu_ops(subject: Subject) -> Finding:
@@ -139,7 +139,7 @@ def check_cpu_ops(subject: Subject) -> Finding:
 
 
 def check_no_xla(subject: Subject) -> Finding:
-    """Looks for what only XLA can run."""
+    """Looks for ops and functions that only XLA can run."""
     found = set()
     for place, node, functions in _reachable_nodes(subject.meta_graph):
         if node.op == "XlaCallModule":
@@ -165,12 +165,12 @@ def check_weights_once(subject: Subject) -> Finding:
         return Finding(ok=True, detail="Every weight is stored once.")
     extra = _megabytes(sum(t.num_bytes for group in twins for t in group[1:]))
     names = " = ".join(tensor.name for tensor in twins[0])
-    detail = f"{len(twins)} weights are stored again ({extra}), such as {names}."
+    detail = f"{len(twins)} weights are duplicated ({extra}), such as {names}."
     return Finding(ok=False, detail=detail)
 
 
 def _read_meta_graphs(directory: Path) -> list[Any]:
-    """Parses the graph file, or has the loader parse one in text form."""
+    """Parses the graph file; the loader parses one in text form."""
     binary = directory / "saved_model.pb"
     if not binary.is_file():
         with NativeModel(directory) as model:
@@ -180,7 +180,7 @@ def _read_meta_graphs(directory: Path) -> list[Any]:
 
 
 def _missing_files(directory: Path, meta_graphs: list[Any]) -> Iterator[str]:
-    """Yields the files that the graphs need and that are not there."""
+    """Yields the files that the graphs need, but that are missing."""
     variables = directory / "variables"
     shards = {path.name for path in variables.glob("variables.data-?????-of-?????")}
     has_index = (variables / "variables.index").is_file()
@@ -202,7 +202,7 @@ def _missing_files(directory: Path, meta_graphs: list[Any]) -> Iterator[str]:
 
 
 def _read_weights(prefix: Path) -> list[StoredTensor]:
-    """Reads every tensor of a checkpoint, which also checks its checksum."""
+    """Reads every tensor of a checkpoint, which also verifies its checksum."""
     weights = []
     for name, array in read_checkpoint(prefix):
         if array.dtype == np.object_:
@@ -216,9 +216,9 @@ def _read_weights(prefix: Path) -> list[StoredTensor]:
 
 
 def _reachable_nodes(meta_graph: Any) -> Iterator[tuple[str, Any, dict[str, Any]]]:
-    """Yields place, node and all functions for what the main graph can call."""
-    # Functions that nothing calls do no harm: older Keras versions keep a cuDNN
-    # variant of recurrent layers there.
+    """Yields every node that the main graph can call: place, node, all functions."""
+    # Functions that nothing calls are harmless: older Keras versions leave a cuDNN
+    # variant of recurrent layers among them.
     library = meta_graph.graph_def.library.function
     functions = {function.signature.name: function for function in library}
     places = [("the main graph", meta_graph.graph_def.node)]
@@ -237,7 +237,7 @@ def _reachable_nodes(meta_graph: Any) -> Iterator[tuple[str, Any, dict[str, Any]
 
 
 def _must_compile(owner: Any) -> bool:
-    """Tells whether a node or function was made with `jit_compile=True`."""
+    """Tells whether a node or function was created with `jit_compile=True`."""
     attr = owner.attr  # Looking up a missing key would add it.
     return "_XlaMustCompile" in attr and attr["_XlaMustCompile"].b
 

@@ -1,8 +1,8 @@
 """The process that `check_saved_model` starts for one SavedModel.
 
-Run as `python -m modelyard.serving.check.probe DIRECTORY JOURNAL`. It writes to the
-journal, line by line, which rule begins and what was found, so that a crash of
-the C++ runtime can be told from the rule under way.
+Run as `python -m modelyard.serving.check.probe DIRECTORY JOURNAL`. Before each rule
+it writes the rule's name to the journal, and after it the finding. If the C++
+runtime crashes, the journal shows which rule was being checked.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ from modelyard.serving.check.rules import RULES, Finding
 from modelyard.serving.check.subject import Subject
 from modelyard.serving.native.loader import disable_xla
 
-# Rule -> (check, what must have been read before).
+# Rule -> (check, attribute of `Subject` that it needs).
 _CHECKS = {
     "files": (graph_rules.check_files, None),
     "serve_tag": (graph_rules.check_serve_tag, None),
@@ -39,11 +39,11 @@ _UNREAD = {
 
 
 def main(directory: Path, journal: Path) -> None:
-    """Checks all rules, each noted in the journal before and after.
+    """Checks all rules and records each in the journal.
 
     Args:
         directory: The version directory.
-        journal: The file to write, one JSON object a line.
+        journal: The file to write, one JSON object per line.
     """
     disable_xla()
     subject = Subject(directory)

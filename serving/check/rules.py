@@ -1,4 +1,4 @@
-"""The rules that a SavedModel must keep to work in TF Serving, and their results."""
+"""The rules for a SavedModel that must work in TF Serving, and their results."""
 
 import dataclasses
 from typing import Literal
@@ -6,19 +6,19 @@ from typing import Literal
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """What is checked, why it matters and how to mend it.
+    """What is checked, why it matters and how to fix it.
 
     Attributes:
         name: Short name.
-        level: `"error"`: clients would notice; `"advice"`: it works, but poorly.
-        why: What happens when the rule is broken.
-        mend: What the maker of the SavedModel should do.
+        level: `"error"` if clients would notice, `"advice"` if it works, but poorly.
+        why: What happens if the rule is broken.
+        fix: What the author of the SavedModel should do.
     """
 
     name: str
     level: Literal["error", "advice"]
     why: str
-    mend: str
+    fix: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,27 +26,27 @@ class Finding:
     """What a check found.
 
     Attributes:
-        ok: Whether the rule is kept; None if it does not apply.
-        detail: What was seen.
-        mend: A remedy for this very case; empty for the rule's general one.
+        ok: Whether the rule holds; None if it does not apply.
+        detail: What the check saw.
+        fix: A fix for this particular case; empty if the rule's own applies.
     """
 
     ok: bool | None
     detail: str
-    mend: str = ""
+    fix: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
 class RuleResult:
-    """The outcome of one rule for one SavedModel.
+    """The result of one rule for one SavedModel.
 
     Attributes:
         rule: Name of the rule.
         level: `"error"` or `"advice"`.
-        ok: Whether the rule is kept; None if it does not apply.
-        detail: What was seen.
-        why: What happens when the rule is broken.
-        mend: What the maker of the SavedModel should do.
+        ok: Whether the rule holds; None if it does not apply.
+        detail: What the check saw.
+        why: What happens if the rule is broken.
+        fix: What the author of the SavedModel should do.
     """
 
     rule: str
@@ -54,16 +54,16 @@ class RuleResult:
     ok: bool | None
     detail: str
     why: str
-    mend: str
+    fix: str
 
 
 @dataclasses.dataclass(frozen=True)
 class CheckResult:
-    """The outcome of all rules for one SavedModel.
+    """The results of all rules for one SavedModel.
 
     Attributes:
         directory: The version directory that was checked.
-        note: How that directory was chosen; empty if it was given.
+        note: How this directory was chosen; empty if the user named it.
         ok: Whether no rule of level `"error"` is broken.
         rules: One result for each rule, in the order of `RULES`.
         seconds: Wall time of the check.
@@ -82,8 +82,8 @@ RULES = (
         "error",
         "TF Serving refuses a directory without a readable graph. Without the "
         "weights it may load, replace the working version and fail at every request.",
-        "Copy or export the SavedModel again: write it beside its place and rename "
-        "the finished directory.",
+        "Copy or export the SavedModel again: write it to a temporary directory and "
+        "rename that when it is complete.",
     ),
     Rule(
         "serve_tag",
@@ -95,10 +95,10 @@ RULES = (
     Rule(
         "loads",
         "error",
-        "TF Serving loads with this same C++ loader; what fails here never becomes "
-        "available there.",
-        "Export again with a TensorFlow version that the server knows, using only "
-        "ops of TensorFlow itself.",
+        "TF Serving uses the same C++ loader: a SavedModel that fails here never "
+        "becomes available there.",
+        "Export again with a TensorFlow version that the server supports, and use "
+        "only TensorFlow's own ops.",
     ),
     Rule(
         "serving_default",
@@ -156,7 +156,7 @@ RULES = (
         "batch",
         "error",
         "Clients send any number of rows, and a server that batches joins them; a "
-        "fixed first dimension refuses all but one size.",
+        "fixed first dimension rejects all sizes but one.",
         "Export with None as first dimension: tf.TensorSpec((None, ...)), and "
         "reshape with -1 instead of the batch size.",
     ),

@@ -1,4 +1,4 @@
-"""Rules about what a SavedModel answers: any signature, batch size, known request."""
+"""Rules about the answers of a SavedModel: signatures, batch sizes, known requests."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -25,8 +25,8 @@ from modelyard.serving.warmup import (
 )
 
 _BATCH_SIZES = (1, 3)
-_FREE_SIZE = 32  # Where a dimension other than the batch is free.
-_MENDS = {
+_FREE_SIZE = 32  # Used for free dimensions other than the batch.
+_FIXES = {
     "Could not find variable": "`tf.saved_model.save(keras_model)` forgets the "
     "variables for every loader but Python's: export with "
     "`keras.export.ExportArchive` and add_endpoint instead.",
@@ -43,11 +43,11 @@ def check_runs(subject: Subject) -> Finding:
         try:
             subject.outputs[name] = model.run(name, request.inputs)
         except NativeError as error:
-            refused = request.may_be_refused and error.code == "INVALID_ARGUMENT"
-            if not refused or _mend(error):
+            rejected = request.may_be_rejected and error.code == "INVALID_ARGUMENT"
+            if not rejected or _find_fix(error):
                 detail = f"`{name}` fails on {request.source} inputs: {_short(error)}"
-                return Finding(ok=False, detail=detail, mend=_mend(error))
-            done.append(f"`{name}` refuses {request.source} inputs with a clear error")
+                return Finding(ok=False, detail=detail, fix=_find_fix(error))
+            done.append(f"`{name}` rejects {request.source} inputs with a clear error")
         else:
             done.append(f"`{name}` answers {request.source} inputs")
     if not done:
@@ -56,7 +56,7 @@ def check_runs(subject: Subject) -> Finding:
 
 
 def check_batch(subject: Subject) -> Finding:
-    """Asks every signature for one row and for three."""
+    """Sends one row and three rows to every signature."""
     model, unanswered = _model(subject), []
     for name, request in subject.requests.items():
         for key, spec in model.signatures[name].inputs.items():
@@ -70,9 +70,9 @@ def check_batch(subject: Subject) -> Finding:
         if problem:
             return Finding(ok=False, detail=problem)
     if unanswered:
-        detail = f"Free by declaration, but not tried: {', '.join(unanswered)}."
+        detail = f"Declared for any size, but not tried: {', '.join(unanswered)}."
         return Finding(ok=None, detail=detail)
-    return Finding(ok=True, detail="1 row and 3 rows are answered row by row.")
+    return Finding(ok=True, detail="Requests of 1 and 3 rows get one answer per row.")
 
 
 def check_warmup(subject: Subject) -> Finding:
@@ -95,12 +95,12 @@ def check_warmup(subject: Subject) -> Finding:
     unread = sum(request.kind != "predict" for request in requests)
     detail = f"{len(requests) - unread} requests are answered."
     if unread:
-        detail += f" {unread} of the Classify and Regress APIs were not tried."
+        detail += f" {unread} requests to the Classify and Regress APIs were not tried."
     return Finding(ok=True, detail=detail)
 
 
 def check_golden(subject: Subject) -> Finding:
-    """Compares the answers to golden requests with the trained model's."""
+    """Compares the answers to golden requests with those of the trained model."""
     path = subject.directory / GOLDEN_FILE
     if not path.is_file():
         return Finding(ok=None, detail="There are no golden requests.")
@@ -113,7 +113,7 @@ def check_golden(subject: Subject) -> Finding:
         try:
             answers = model.run(name, inputs)
         except NativeError as error:
-            return Finding(ok=False, detail=_short(error), mend=_mend(error))
+            return Finding(ok=False, detail=_short(error), fix=_find_fix(error))
         for key, wanted in expected.items():
             if key not in answers:
                 return Finding(ok=False, detail=f"`{name}` has no output `{key}`.")
@@ -143,14 +143,14 @@ def _find_requests(directory: Path, model: NativeModel) -> dict[str, Request]:
         *(("golden", *request) for request in _golden_inputs(directory)),
     ]
     for source, name, inputs in known:
-        # Of no rows, no others can be made.
+        # `_try_batch_sizes` cannot repeat rows if there are none.
         if name in requests and all(array.size for array in inputs.values()):
             requests[name] = Request(source, inputs)
     return requests
 
 
 def _golden_inputs(directory: Path) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
-    """Yields the golden requests; `check_golden` complains of damaged ones."""
+    """Yields the golden requests; `check_golden` reports a damaged file."""
     try:
         golden = read_golden(directory / GOLDEN_FILE)
     except (FileNotFoundError, ValueError):
@@ -174,25 +174,25 @@ def _warmup_inputs(
 
 def _make_up(signature: Signature) -> Request:
     """Makes one row of zeros and empty strings that fits the signature."""
-    inputs, may_be_refused = {}, False
+    inputs, may_be_rejected = {}, False
     for name, spec in signature.inputs.items():
         shape = spec.shape if spec.shape is not None else (None,)
         sizes = [_FREE_SIZE if size is None else size for size in shape]
         if shape and shape[0] is None:
             sizes[0] = 1
         if spec.shape is None or None in shape[1:] or spec.dtype == STRING:
-            may_be_refused = True
+            may_be_rejected = True
         if spec.dtype == STRING:
             inputs[name] = np.full(sizes, b"", np.object_)
         else:
             inputs[name] = np.zeros(sizes, DTYPES.get(spec.dtype, DTYPES[1])[1])
-    return Request("made-up", inputs, may_be_refused)
+    return Request("made-up", inputs, may_be_rejected)
 
 
 def _try_batch_sizes(
     model: NativeModel, name: str, inputs: Mapping[str, np.ndarray]
 ) -> str:
-    """Runs a signature on several batch sizes; returns what is wrong, or nothing."""
+    """Runs several batch sizes; returns the problem, or an empty string."""
     for size in _BATCH_SIZES:
         rows = {
             key: np.resize(array, (size, *array.shape[1:]))
@@ -210,9 +210,9 @@ def _try_batch_sizes(
 
 
 def _try_warmup(model: NativeModel, request: WarmupRequest) -> str:
-    """Runs one warm-up request; returns what is wrong, or nothing."""
+    """Runs one warm-up request; returns the problem, or an empty string."""
     if request.kind == "unknown":
-        return "it is neither a predict, classify nor regress request."
+        return "it is not a predict, classify or regress request."
     if request.kind != "predict":
         return ""
     if request.signature not in model.signatures:
@@ -238,7 +238,7 @@ def _decode(protos: Mapping[str, bytes]) -> dict[str, np.ndarray]:
 def _compare(
     answer: np.ndarray, wanted: np.ndarray, tolerance: float
 ) -> tuple[float, str]:
-    """Returns the largest difference and what is wrong with it, or nothing."""
+    """Returns the largest difference and the problem, or an empty string."""
     if answer.shape != wanted.shape:
         return 0.0, f"shape {answer.shape}, but the trained model has {wanted.shape}."
     if (answer.dtype == np.object_) != (wanted.dtype == np.object_):
@@ -247,7 +247,7 @@ def _compare(
         different = int(np.sum(answer != wanted))
         return 0.0, f"{different} of {wanted.size} values differ." if different else ""
     answer, wanted = answer.astype(np.float64), wanted.astype(np.float64)
-    # Equal infinities and NaN in both places are agreement.
+    # Infinities of one sign agree, and so do two NaNs.
     same = (answer == wanted) | (np.isnan(answer) & np.isnan(wanted))
     gaps = np.abs(np.subtract(answer, wanted, where=~same, out=np.zeros(answer.shape)))
     gap = float(np.max(gaps, initial=0.0))
@@ -257,10 +257,10 @@ def _compare(
 
 
 def _short(error: NativeError) -> str:
-    """Keeps the first lines of a runtime error, which lists every graph node."""
+    """Cuts a runtime error, which lists every graph node."""
     return str(error)[:400]
 
 
-def _mend(error: NativeError) -> str:
-    """Finds the remedy for a well-known error."""
-    return next((mend for text, mend in _MENDS.items() if text in error.message), "")
+def _find_fix(error: NativeError) -> str:
+    """Finds the fix for a well-known error."""
+    return next((fix for text, fix in _FIXES.items() if text in error.message), "")

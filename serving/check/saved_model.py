@@ -16,10 +16,10 @@ from modelyard.serving.versions import newest_version
 def check_saved_model(
     directory: str | Path, *, timeout_seconds: float = 600.0
 ) -> CheckResult:
-    """Checks a SavedModel with the loader of TF Serving, in a process of its own.
+    """Checks a SavedModel with the loader of TF Serving, in a separate process.
 
     The process sees no GPU and has XLA switched off, as in a standard TF Serving.
-    A crash of that process is the SavedModel's failure and is reported as such.
+    If the process crashes, that is reported as a failure of the SavedModel.
 
     Args:
         directory: A version directory, or the base directory of a model, whose
@@ -30,12 +30,12 @@ def check_saved_model(
         The result of every rule.
 
     Raises:
-        RuntimeError: If the checking process could not start at all.
+        RuntimeError: If the checking process could not start.
     """
     start = time.monotonic()
     try:
         version = newest_version(Path(directory))
-    except OSError:  # Unreadable: the checks will say so.
+    except OSError:  # Unreadable; the checks will report it.
         version = Path(directory)
     note = ""
     if version != Path(directory):
@@ -51,7 +51,7 @@ def check_saved_model(
             finding.ok,
             finding.detail,
             rule.why,
-            finding.mend or rule.mend,
+            finding.fix or rule.fix,
         )
         for rule, finding in zip(RULES, findings, strict=True)
     ]
@@ -61,11 +61,11 @@ def check_saved_model(
 
 
 def _run_probe(directory: Path, journal: Path, timeout_seconds: float) -> str:
-    """Runs the checks in a fresh process; returns how it died, or nothing."""
+    """Runs the checks in a new process; returns how it died, or an empty string."""
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": "-1"}
     environment |= {"TF_CPP_MIN_LOG_LEVEL": "3"}
     environment.pop("TF_XLA_FLAGS", None)
-    # -P: a file named like a library, in the user's folder, must not be imported.
+    # -P: never import a file of the current folder that is named like a library.
     command = [sys.executable, "-P", "-m", "modelyard.serving.check.probe"]
     try:
         process = subprocess.run(  # noqa: S603
@@ -81,8 +81,8 @@ def _run_probe(directory: Path, journal: Path, timeout_seconds: float) -> str:
         return f"was stopped after {timeout_seconds:g} seconds"
     if process.returncode == 0:
         return ""
-    last_line = (process.stderr.decode(errors="replace").strip() or "-").splitlines()
-    return f"{_describe_exit(process.returncode)}; its last words: {last_line[-1]}"
+    lines = (process.stderr.decode(errors="replace").strip() or "-").splitlines()
+    return f"{_describe_exit(process.returncode)}; its last line: {lines[-1]}"
 
 
 def _describe_exit(code: int) -> str:
@@ -96,7 +96,7 @@ def _describe_exit(code: int) -> str:
 
 
 def _read_journal(journal: Path, death: str) -> list[Finding]:
-    """Reads the findings; where the process died, the rule under way has failed."""
+    """Reads the findings; if the process died, the rule it was checking has failed."""
     lines = journal.read_text().splitlines() if journal.exists() else []
     # A killed process may leave half a line.
     entries = [json.loads(line) for line in lines if line.endswith("}")]

@@ -1,4 +1,4 @@
-"""What the checks have read of one SavedModel so far."""
+"""What the checks have learned about one SavedModel so far."""
 
 import dataclasses
 from pathlib import Path
@@ -17,8 +17,8 @@ class StoredTensor:
     Attributes:
         name: Its key.
         num_bytes: Its size.
-        content: Dtype, shape and hash of the values; None if they are too few
-            or all equal, so that two of a kind prove nothing.
+        content: Dtype, shape and hash of the values; None if they are few or all
+            equal, because two such tensors may be equal by chance.
     """
 
     name: str
@@ -33,24 +33,24 @@ class Request:
     Attributes:
         source: `"golden"`, `"warm-up"` or `"made-up"`.
         inputs: An array for each input.
-        may_be_refused: Whether a refusal proves nothing, since a made-up input
-            may be no valid one.
+        may_be_rejected: Whether a rejection proves nothing, because a made-up
+            input may be invalid.
     """
 
     source: str
     inputs: dict[str, np.ndarray]
-    may_be_refused: bool = False
+    may_be_rejected: bool = False
 
 
 @dataclasses.dataclass
 class Subject:
-    """One SavedModel under examination; each check adds what it has read.
+    """One SavedModel being checked; each check adds what it has learned.
 
     Attributes:
         directory: The version directory.
         meta_graphs: All graphs (`MetaGraphDef` messages) of the file.
         meta_graph: The graph with the tag `serve`.
-        weights: The tensors of the checkpoint.
+        weights: Tensors of the checkpoint.
         model: The model in the C++ runtime.
         requests: A request for each signature.
         outputs: Answers to these requests, by signature.

@@ -1,5 +1,6 @@
 """Every kind of broken SavedModel is caught by the right rule."""
 
+import contextlib
 import dataclasses
 import json
 import shutil
@@ -23,7 +24,7 @@ def failures(directory, **options):
     return {rule.rule: rule for rule in result.rules if rule.ok is False}, result
 
 
-def test_good_export_keeps_every_rule(saved_models):
+def test_good_export_follows_every_rule(saved_models):
     broken, result = failures(saved_models / "good")
     assert not broken
     assert result.ok
@@ -51,14 +52,14 @@ def test_broken_export_is_caught(saved_models, name, rules, seen, remedy):
     assert not result.ok
     assert set(broken) == rules
     assert any(seen in rule.detail for rule in broken.values())
-    assert any(remedy in rule.mend for rule in broken.values())
+    assert any(remedy in rule.fix for rule in broken.values())
 
 
 def test_doubled_weights_are_advice(saved_models):
     broken, result = failures(saved_models / "doubled")
     assert result.ok
     assert set(broken) == {"names", "weights_once"}
-    assert "2 weights are stored again (480 bytes)" in broken["weights_once"].detail
+    assert "2 weights are duplicated (480 bytes)" in broken["weights_once"].detail
     assert "serving_default.output_0" in broken["names"].detail
 
 
@@ -168,19 +169,23 @@ def test_broken_warmup_request_is_caught(good_copy, signature, inputs, seen):
     assert not result.ok
 
 
-def test_without_requests_empty_strings_may_be_refused(good_copy):
+def test_without_requests_empty_strings_may_be_rejected(good_copy):
     shutil.rmtree(good_copy / "assets.extra")
     broken, result = failures(good_copy)
     assert not broken
     details = {rule.rule: rule for rule in result.rules}
-    assert "`serve_bytes` refuses made-up inputs" in details["runs"].detail
+    assert "`serve_bytes` rejects made-up inputs" in details["runs"].detail
     assert [details[name].ok for name in ("batch", "warmup", "golden")] == [None] * 3
 
 
 def test_endless_model_is_stopped(saved_models):
-    broken, result = failures(saved_models / "endless", timeout_seconds=6)
-    assert set(broken) == {"runs"}
-    assert "was stopped after 6 seconds" in broken["runs"].detail
+    # A busy machine may need more time to get as far as running the model.
+    for seconds in (1, 4, 16, 64):
+        with contextlib.suppress(RuntimeError):  # The process has not even started.
+            broken, result = failures(saved_models / "endless", timeout_seconds=seconds)
+            if set(broken) == {"runs"}:
+                break
+    assert f"was stopped after {seconds} seconds" in broken["runs"].detail
     assert [rule.ok for rule in result.rules[-3:]] == [None] * 3
 
 
@@ -197,7 +202,7 @@ def fake_python(tmp_path, monkeypatch):
     return install
 
 
-def test_crash_is_told_from_the_rule_under_way(fake_python, saved_models):
+def test_crash_is_blamed_on_the_rule_being_checked(fake_python, saved_models):
     fake_python("""
         echo '{"begin": "files"}' > "$5"
         echo '{"finding": [true, "Complete.", ""]}' >> "$5"
@@ -212,5 +217,5 @@ def test_crash_is_told_from_the_rule_under_way(fake_python, saved_models):
 
 def test_check_that_cannot_start_says_why(fake_python, saved_models):
     fake_python("echo 'no tensorflow here' >&2; exit 3")
-    with pytest.raises(RuntimeError, match=r"status 3; its last words: no tensorflow"):
+    with pytest.raises(RuntimeError, match=r"status 3; its last line: no tensorflow"):
         check_saved_model(saved_models / "good")
