@@ -1,12 +1,12 @@
-"""Settings of a run: frozen dataclasses, whose groups nest and whose names are flat.
+"""Settings of a run: frozen dataclasses with nested groups and flat names.
 
-A config holds settings of its own and groups of settings, which are dataclasses too. On
-the command line, in recipes and in `config.json` all of them have one flat list of
-names, so no two groups of a config may share a name.
+A config has settings of its own and groups of settings, which are dataclasses too. The
+command line, recipes and `config.json` use one flat list of names for all of them, so
+names must be unique across the groups of a config.
 """
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from modelyard.data.names import require_known
@@ -15,24 +15,25 @@ T = TypeVar("T")
 
 
 def setting(default: T, text: str) -> T:
-    """Returns a dataclass field with a default and a line for `--help`."""
+    """Returns a dataclass field with a default and a help text for `--help`."""
     return dataclasses.field(default=default, metadata={"help": text})
 
 
-def group(kind: type[T]) -> T:
+def group(kind: Callable[[], T]) -> T:
     """Returns a dataclass field that holds a group of settings with its defaults."""
     return dataclasses.field(default_factory=kind)
 
 
 def check_settings(settings: Any, rules: Iterable[tuple[str, Any, str]]) -> None:
-    """Refuses settings that break a rule.
+    """Checks settings against rules.
 
     Args:
         settings: A config or a group.
-        rules: Name of a setting, whether it is as it must be, and the rule in words.
+        rules: Tuples of the name of a setting, whether its value is valid, and the
+            rule in words, such as "at least 1".
 
     Raises:
-        ValueError: At the first rule that is broken.
+        ValueError: If a value is invalid. Names the first one.
     """
     for name, holds, rule in rules:
         if not holds:
@@ -41,20 +42,23 @@ def check_settings(settings: Any, rules: Iterable[tuple[str, Any, str]]) -> None
 
 
 def flatten_settings(config: Any) -> dict[str, Any]:
-    """Returns the values of all settings by name, those of groups included."""
+    """Returns all settings by name, including those in groups."""
     return {
         field.name: getattr(owner, field.name) for owner, field in _settings(config)
     }
 
 
 def make_config(kind: type[T], values: Mapping[str, Any], *, source: str = "") -> T:
-    """Makes a config from a flat mapping; what is missing has its default.
+    """Makes a config from a flat mapping; missing settings keep their defaults.
 
     Args:
         kind: Class of the config.
-        values: Settings by name, those of groups included. Lists become tuples, since
-            JSON has no tuples.
-        source: Where the values come from, for the error.
+        values: Settings by name, including those in groups. Lists become tuples,
+            because JSON has no tuples.
+        source: Where the values come from, for the error message.
+
+    Returns:
+        An instance of `kind`.
 
     Raises:
         ValueError: If a name is unknown or a value is out of range.
@@ -68,7 +72,7 @@ def make_config(kind: type[T], values: Mapping[str, Any], *, source: str = "") -
 
 
 def replace_settings(config: T, values: Mapping[str, Any]) -> T:
-    """Returns a config with other values for some settings, wherever they nest."""
+    """Returns a copy of a config with new values, also for settings in groups."""
     changes: dict[str, Any] = {}
     for field in dataclasses.fields(config):  # type: ignore[arg-type]
         value = getattr(config, field.name)
@@ -81,7 +85,7 @@ def replace_settings(config: T, values: Mapping[str, Any]) -> T:
 
 
 def _settings(config: Any) -> Iterator[tuple[Any, dataclasses.Field]]:
-    """Yields each setting with the config or group that has it."""
+    """Yields each setting with the config or group that owns it."""
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         if dataclasses.is_dataclass(value):

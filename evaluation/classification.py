@@ -231,6 +231,32 @@ def most_confident_mistakes(
     return wrong[order[:count]]
 
 
+def choose_to_explain(
+    scores: np.ndarray, labels: np.ndarray, *, right: int, wrong: int
+) -> np.ndarray:
+    """Chooses examples to explain.
+
+    Args:
+        scores: Probabilities, floating `(n, k)`.
+        labels: True classes, integer `(n,)`.
+        right: Correct predictions to choose, of as many classes as possible.
+        wrong: Mistakes to choose, the most confident ones.
+
+    Returns:
+        Indices, int64; fewer where there are not so many.
+    """
+    hits = np.flatnonzero(scores.argmax(axis=1) == labels)
+    # Every class once before any class twice, in the order of the test split.
+    seen: dict[int, int] = {}
+    turns = []
+    for label in labels[hits].tolist():
+        seen[label] = seen.get(label, -1) + 1
+        turns.append(seen[label])
+    order = np.lexsort((labels[hits], np.array(turns)))[:right]
+    mistakes = most_confident_mistakes(scores, labels, count=wrong)
+    return np.concatenate([hits[order], mistakes]).astype(np.int64)
+
+
 def _calibration_error(scores: np.ndarray, labels: np.ndarray) -> float:
     """Averages the gap between confidence and accuracy, weighted by bin count."""
     table = reliability_bins(scores, labels)

@@ -7,30 +7,29 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from modelyard.data.images.decoding import decode_image_bytes
 from modelyard.evaluation.heat_maps import Explainer, make_explainer
+from modelyard.exporting.classes import expected_answer, make_answer
+from modelyard.exporting.images import decode_images, encode_images
 from modelyard.exporting.publishing import (
-    GateError,
-    Request,
+    add_bytes_endpoint,
     bytes_example,
-    expected_answer,
-    make_answer,
     publish_export,
 )
-
-__all__ = ["GateError", "export_image_classifier"]
+from modelyard.serving.description import ExportDescription
+from modelyard.serving.golden import GoldenRequest
 
 
 def export_image_classifier(
     model: keras.Model,
     base: Path,
     *,
+    task: str,
     class_names: Sequence[str],
     golden_images: np.ndarray,
     extra_files: Sequence[Path],
     explain: bool = False,
 ) -> Path:
-    """Publishes a classifier as the next version under `base`, past the gate.
+    """Publishes a classifier as the next version under `base`, after the gate.
 
     Signatures: `serving_default` (pixels -> scores, classes), `serve_bytes`
     (encoded JPEG, PNG, GIF or BMP images -> the same), `classify` (tf.Examples
@@ -42,9 +41,10 @@ def export_image_classifier(
         model: Float32 model from pixels in [0, 255] to logits, with a layer
             named `features`.
         base: `saved_models/<name>`; created if needed.
+        task: Name of the pipeline.
         class_names: Names of the logits, in order.
-        golden_images: uint8 `(n, height, width, channels)`; what the model says
-            of them now is what the export must say.
+        golden_images: uint8 `(n, height, width, channels)`; the export must predict
+            for them what the model predicts.
         extra_files: Files that are copied to `assets.extra/`.
         explain: Whether to add the signature `explain`, for which the model needs
             what `make_explainer` asks for.
@@ -54,14 +54,16 @@ def export_image_classifier(
 
     Raises:
         GateError: If the export fails its checks; nothing is published.
-        StorageError: If it cannot be written; nothing is published.
+        OSError: If it cannot be written; nothing is published.
     """
     explainer = make_explainer(model) if explain else None
     return publish_export(
         base,
         lambda: _make_archive(model, class_names, explainer),
         golden=_golden_requests(model, golden_images, class_names, explainer),
-        class_names=class_names,
+        description=ExportDescription(
+            task, kind="classes", inputs="images", class_names=tuple(class_names)
+        ),
         extra_files=extra_files,
     )
 
@@ -78,16 +80,7 @@ def _make_archive(
         return answer(model(pixels, training=False))
 
     def predict_bytes(image_bytes):
-        height, width, channels = shape
-        return predict(
-            tf.map_fn(
-                lambda encoded: decode_image_bytes(
-                    encoded, height=height, width=width, channels=channels
-                ),
-                image_bytes,
-                fn_output_signature=tf.TensorSpec(shape, tf.float32),
-            )
-        )
+        return predict(decode_images(image_bytes, shape))
 
     def predict_examples(inputs):
         feature = {"image": tf.io.FixedLenFeature([], tf.string)}
@@ -97,15 +90,10 @@ def _make_archive(
         return {"embedding": embedder(pixels, training=False)}
 
     pixels = tf.TensorSpec((None, *shape), tf.float32, name="pixels")
-    strings = (
-        ("serve_bytes", predict_bytes, "image_bytes"),
-        ("classify", predict_examples, "inputs"),
-    )
     archive = keras.export.ExportArchive()
     archive.add_endpoint("serving_default", predict, input_signature=[pixels])
-    for name, function, argument in strings:
-        spec = tf.TensorSpec((None,), tf.string, name=argument)
-        archive.add_endpoint(name, function, input_signature=[spec])
+    add_bytes_endpoint(archive, "serve_bytes", predict_bytes, "image_bytes")
+    add_bytes_endpoint(archive, "classify", predict_examples, "inputs")
     archive.add_endpoint("embed", embed, input_signature=[pixels])
     if explainer is not None:
 
@@ -122,19 +110,18 @@ def _golden_requests(
     images: np.ndarray,
     class_names: Sequence[str],
     explainer: Explainer | None,
-) -> dict[str, Request]:
+) -> dict[str, GoldenRequest]:
     """Requests to every signature with the answers of the trained model."""
     pixels = images.astype("float32")
     logits = keras.ops.convert_to_numpy(model(pixels, training=False))
     features = keras.Model(model.input, model.get_layer("features").output)
     embedding = keras.ops.convert_to_numpy(features(pixels, training=False))
-    # PNG keeps every pixel, so encoded images have the same answers.
-    encoded = [tf.io.encode_png(image).numpy() for image in images]
+    encoded = encode_images(images)
     examples = [bytes_example("image", image) for image in encoded]
     answer = expected_answer(logits, class_names)
-    requests: dict[str, Request] = {
+    requests: dict[str, GoldenRequest] = {
         "serving_default": ({"pixels": pixels}, answer),
-        "serve_bytes": ({"image_bytes": np.array(encoded, object)}, answer),
+        "serve_bytes": ({"image_bytes": encoded}, answer),
         "classify": ({"inputs": np.array(examples, object)}, answer),
         "embed": ({"pixels": pixels}, {"embedding": embedding}),
     }

@@ -1,4 +1,4 @@
-"""From a SavedModel that is being written to a published, checked version."""
+"""Publishing a SavedModel as a checked version, or not at all."""
 
 import contextlib
 import os
@@ -9,24 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
-from scipy.special import softmax
 
 from modelyard.serving.check.saved_model import CheckResult, check_saved_model
-from modelyard.serving.golden import write_golden
+from modelyard.serving.description import (
+    DESCRIPTION_FILE,
+    ExportDescription,
+    write_description,
+)
+from modelyard.serving.golden import GoldenRequest, write_golden
 from modelyard.serving.warmup import write_warmup
-from modelyard.training.files import storage_errors, write_text
 
 # Float32 sums in another order; scores are in [0, 1].
 GOLDEN_TOLERANCE = 1e-4
 
-# Inputs of a signature and its outputs, arrays by name.
-Request = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
-
 
 class GateError(RuntimeError):
-    """An export was refused, because it would not serve as the model predicts."""
+    """An export was refused, because it would not predict like the trained model."""
 
     def __init__(self, result: CheckResult):
         failed = [rule for rule in result.rules if rule.ok is False]
@@ -41,18 +40,18 @@ def publish_export(
     base: Path,
     make_archive: Callable[[], keras.export.ExportArchive],
     *,
-    golden: Mapping[str, Request],
-    class_names: Sequence[str],
+    golden: Mapping[str, GoldenRequest],
+    description: ExportDescription,
     extra_files: Sequence[Path],
 ) -> Path:
-    """Publishes a SavedModel as the next version under `base`, past the gate.
+    """Publishes a SavedModel as the next version under `base`, after the gate.
 
     Args:
         base: `saved_models/<name>`; created if needed.
         make_archive: Makes the archive with all its signatures.
         golden: A request to each signature with the answer that the export must
-            give; the first rows of the inputs also warm the server up.
-        class_names: Names of the logits, in order.
+            give. The first rows of the inputs are also the warm-up requests.
+        description: Task, inputs and kind of answer, for `assets.extra/export.json`.
         extra_files: Files that are copied to `assets.extra/`.
 
     Returns:
@@ -60,67 +59,42 @@ def publish_export(
 
     Raises:
         GateError: If the export fails its checks; nothing is published.
-        StorageError: If it cannot be written; nothing is published.
+        OSError: If it cannot be written; nothing is published.
     """
     with _written_aside(base) as partial:
         _write_out(make_archive(), partial)
         extra = partial / "assets.extra"
-        with storage_errors(extra):
-            extra.mkdir(exist_ok=True)
-            write_golden(extra / "golden.npz", golden, GOLDEN_TOLERANCE)
-            write_warmup(
-                extra / "tf_serving_warmup_requests",
-                [
-                    (signature, {name: value[:1] for name, value in inputs.items()})
-                    for signature, (inputs, _) in golden.items()
-                ],
-                model_name=base.name,
-            )
-            write_text(extra / "labels.txt", "\n".join(class_names) + "\n")
-            for file in extra_files:
-                shutil.copy(file, extra)
+        extra.mkdir(exist_ok=True)
+        write_golden(extra / "golden.npz", golden, GOLDEN_TOLERANCE)
+        write_warmup(
+            extra / "tf_serving_warmup_requests",
+            [
+                (signature, {name: value[:1] for name, value in inputs.items()})
+                for signature, (inputs, _) in golden.items()
+            ],
+            model_name=base.name,
+        )
+        write_description(partial / DESCRIPTION_FILE, description)
+        if description.class_names:
+            labels = "\n".join(description.class_names) + "\n"
+            (extra / "labels.txt").write_text(labels, encoding="utf-8")
+        for file in extra_files:
+            shutil.copy(file, extra)
         result = check_saved_model(partial)
         if not result.ok:
             raise GateError(result)
         return _publish(partial, base)
 
 
-def make_answer(class_names: Sequence[str]) -> Callable[[Any], dict[str, Any]]:
-    """Makes the function that turns logits into the outputs of a signature.
-
-    Args:
-        class_names: Names of the logits, in order.
-
-    Returns:
-        A TensorFlow function from logits `(n, k)` to `scores` and `classes`.
-    """
-    names = tf.constant(list(class_names))
-
-    def answer(logits):
-        scores = tf.nn.softmax(logits)
-        classes = tf.broadcast_to(names, tf.shape(scores))
-        return {"scores": scores, "classes": classes}
-
-    return answer
-
-
-def expected_answer(
-    logits: np.ndarray, class_names: Sequence[str]
-) -> dict[str, np.ndarray]:
-    """Computes what a signature must answer, without TensorFlow.
-
-    Args:
-        logits: What the trained model says, float32 `(n, k)`.
-        class_names: Names of the logits, in order.
-
-    Returns:
-        `scores` and `classes`.
-    """
-    names = [name.encode() for name in class_names]
-    return {
-        "scores": softmax(logits, axis=-1),
-        "classes": np.array([names] * len(logits), object),
-    }
+def add_bytes_endpoint(
+    archive: keras.export.ExportArchive,
+    name: str,
+    function: Callable[[Any], dict[str, Any]],
+    argument: str,
+) -> None:
+    """Adds a signature whose only input is strings `(n,)` under the name `argument`."""
+    spec = tf.TensorSpec((None,), tf.string, name=argument)
+    archive.add_endpoint(name, function, input_signature=[spec])
 
 
 def bytes_example(feature: str, value: bytes) -> bytes:
@@ -132,21 +106,19 @@ def bytes_example(feature: str, value: bytes) -> bytes:
 
 def _write_out(archive: keras.export.ExportArchive, path: Path) -> None:
     """Writes a SavedModel, with the weights once."""
-    with storage_errors(path):
-        try:
-            archive.write_out(path, verbose=False)
-        except tf.errors.OpError as error:  # A full disk comes as one.
-            # The message ends with what happened, after the names of ops.
-            raise OSError(error.message.rpartition(";")[2].strip()) from error
+    try:
+        archive.write_out(path, verbose=False)
+    except tf.errors.OpError as error:  # A full disk comes as one.
+        # The message ends with what happened, after the names of ops.
+        raise OSError(error.message.rpartition(";")[2].strip()) from error
 
 
 @contextlib.contextmanager
 def _written_aside(base: Path) -> Iterator[Path]:
-    """A folder beside the versions, which no server takes for one."""
-    with storage_errors(base):
-        base.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=base))
-        partial.chmod(0o755)  # mkdtemp's 0700 would shut a server out.
+    """A folder beside the versions, which servers ignore."""
+    base.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=base))
+    partial.chmod(0o755)  # mkdtemp's 0700 would keep a server of another user out.
     try:
         yield partial
     finally:

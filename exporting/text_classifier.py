@@ -10,13 +10,14 @@ import numpy as np
 import tensorflow as tf
 
 from modelyard.evaluation.attributions import Attributor
+from modelyard.exporting.classes import expected_answer, make_answer
 from modelyard.exporting.publishing import (
-    Request,
+    add_bytes_endpoint,
     bytes_example,
-    expected_answer,
-    make_answer,
     publish_export,
 )
+from modelyard.serving.description import ExportDescription
+from modelyard.serving.golden import GoldenRequest
 
 # Strings unlike any training text, which a server must survive.
 _ODD_TEXTS = (
@@ -52,12 +53,13 @@ def export_text_classifier(
     encoder: Encoder,
     base: Path,
     *,
+    task: str,
     class_names: Sequence[str],
     golden_texts: Sequence[str],
     extra_files: Sequence[Path] = (),
     vocabulary: Sequence[str] | None = None,
 ) -> Path:
-    """Publishes a classifier as the next version under `base`, past the gate.
+    """Publishes a classifier as the next version under `base`, after the gate.
 
     Signatures, of which the first one and the last two take any strings `text` `(n,)`:
 
@@ -75,6 +77,7 @@ def export_text_classifier(
             the end, `t` at least 1. Layers, modules and lookup tables in its closure
             or its attributes are saved along.
         base: `saved_models/<name>`; created if needed.
+        task: Name of the pipeline.
         class_names: Names of the logits, in order.
         golden_texts: What the model says of them now, and of some odd strings, is
             what the export must say.
@@ -87,7 +90,7 @@ def export_text_classifier(
 
     Raises:
         GateError: If the export fails its checks; nothing is published.
-        StorageError: If it cannot be written; nothing is published.
+        OSError: If it cannot be written; nothing is published.
     """
     embedder = None
     if "features" in [layer.name for layer in model.layers]:
@@ -104,7 +107,9 @@ def export_text_classifier(
         base,
         lambda: _make_archive(served),
         golden=_golden_requests(served, golden_texts),
-        class_names=class_names,
+        description=ExportDescription(
+            task, kind="classes", inputs="texts", class_names=tuple(class_names)
+        ),
         extra_files=extra_files,
     )
 
@@ -117,8 +122,7 @@ def _make_archive(served: _Served) -> keras.export.ExportArchive:
         archive.track(resource)
 
     def add(name, function, argument="text"):
-        spec = tf.TensorSpec((None,), tf.string, name=argument)
-        archive.add_endpoint(name, function, input_signature=[spec])
+        add_bytes_endpoint(archive, name, function, argument)
 
     def predict(text):
         return answer(served.model(served.encoder(text), training=False))
@@ -162,13 +166,13 @@ def _held_by(encoder: Encoder) -> list[Any]:
     return [resource for resource in (encoder, *held) if isinstance(resource, kinds)]
 
 
-def _golden_requests(served: _Served, texts: Sequence[str]) -> dict[str, Request]:
+def _golden_requests(served: _Served, texts: Sequence[str]) -> dict[str, GoldenRequest]:
     """Requests to every signature with the answers of the trained model."""
     strings = [*(text.encode(errors="replace") for text in texts), *_ODD_TEXTS]
     examples = [bytes_example("text", string) for string in strings]
     tokens = _encode(served, strings)
     answer = _predict(served, tokens)
-    requests: dict[str, Request] = {
+    requests: dict[str, GoldenRequest] = {
         "serving_default": ({"text": np.array(strings, object)}, answer),
         "classify": ({"inputs": np.array(examples, object)}, answer),
     }

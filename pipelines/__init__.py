@@ -1,4 +1,4 @@
-"""End-to-end pipelines, one file a task. Importing this loads no TensorFlow."""
+"""End-to-end pipelines, a folder per task. Importing this loads no TensorFlow."""
 
 import dataclasses
 import importlib
@@ -7,37 +7,61 @@ from types import ModuleType
 
 @dataclasses.dataclass(frozen=True)
 class Pipeline:
-    """An entry of the list of pipelines.
+    """An entry in the list of pipelines.
 
     Attributes:
-        name: Name on the command line.
-        summary: One line on what it does.
-        module: Module with `Config`, `RECIPES`, `run`, `evaluate` and `export`.
+        name: Name on the command line. The package has the same name, with
+            underscores.
+        summary: What it does, in one line.
     """
 
     name: str
     summary: str
-    module: str
+
+    @property
+    def package(self) -> str:
+        """Full name of the package."""
+        return f"modelyard.pipelines.{self.name.replace('-', '_')}"
+
+    def load_settings(self) -> ModuleType:
+        """Imports its module `config`, with `Config`, `MODELS`, `RECIPES`, `COMPARED`.
+
+        This loads no TensorFlow.
+        """
+        return importlib.import_module(f"{self.package}.config")
 
     def load(self) -> ModuleType:
-        """Imports the pipeline's module."""
-        return importlib.import_module(self.module)
+        """Imports its module `run`, with `run`, `evaluate` and `export`."""
+        return importlib.import_module(f"{self.package}.run")
 
 
 PIPELINES = (
     Pipeline(
         "classify-images",
         "Trains an image classifier and exports it with four signatures.",
-        "modelyard.pipelines.classify_images",
     ),
     Pipeline(
         "transfer-images",
-        "Makes a pretrained backbone a classifier of your pictures, from few labels.",
-        "modelyard.pipelines.transfer_images",
+        "Turns a pretrained backbone into a classifier of your own images.",
     ),
     Pipeline(
         "classify-text",
         "Trains a text classifier and exports it with signatures that take strings.",
-        "modelyard.pipelines.classify_text",
+    ),
+    Pipeline(
+        "encode-images",
+        "Compresses images to a few numbers, and measures what they keep.",
     ),
 )
+
+
+def find_pipeline(name: str) -> Pipeline:
+    """Returns the pipeline of a name.
+
+    Raises:
+        ValueError: If there is none; the message suggests the nearest name.
+    """
+    from modelyard.data.names import require_known
+
+    require_known("pipeline", name, [pipeline.name for pipeline in PIPELINES])
+    return next(pipeline for pipeline in PIPELINES if pipeline.name == name)

@@ -18,12 +18,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from modelyard.data.names import require_known
-from modelyard.pipelines import PIPELINES, Pipeline
-from modelyard.pipelines.configs import parse_config
+from modelyard.pipelines import PIPELINES, Pipeline, find_pipeline
 
 OUT = Console(highlight=False, soft_wrap=True)
 ERR = Console(stderr=True, highlight=False, soft_wrap=True)
-_SHOWN = 100  # Characters of a text that is classified.
+_SHOWN = 100  # Characters of a text beside its answer.
 
 _Path = tyro.conf.Positional[Path]
 _Json = Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(name="json")]
@@ -32,7 +31,7 @@ _Json = Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(name="json")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit code, 0 only on success."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # Start-up chatter.
-    # TensorFlow leaves it off where AVX-512 lacks; convolutions are 1.5 times as fast.
+    # TensorFlow disables it without AVX-512; convolutions are 1.5 times as fast.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     command, *rest = arguments or [""]
@@ -63,36 +62,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(arguments: Sequence[str]) -> int:
     """Train, test, report and export: `modelyard run PIPELINE --help`."""
-    names = [pipeline.name for pipeline in PIPELINES]
+    from modelyard.pipelines.common.command import parse_config
+
     if not arguments or arguments[0] in ("-h", "--help"):
         OUT.print("usage: modelyard run PIPELINE [options]\n")
         for pipeline in PIPELINES:
             OUT.print(f"  {pipeline.name:18} {pipeline.summary}")
-        OUT.print("\nIts options: modelyard run PIPELINE --help")
+        OUT.print("\nOptions of a pipeline: modelyard run PIPELINE --help")
         return 0 if arguments else 2
     name, *rest = arguments
-    require_known("pipeline", name, names)
-    module = next(p for p in PIPELINES if p.name == name).load()
-    config, resume = parse_config(module, rest)
+    pipeline = find_pipeline(name)
+    config, resume = parse_config(pipeline, rest)
     _import_tensorflow()
-    module.run(config, resume=resume, console=OUT)
+    pipeline.load().run(config, resume=resume, console=OUT)
     return 0
 
 
 def list_() -> int:
-    """Show pipelines, data sets, models and recipes."""
+    """List pipelines, models, recipes and data sets."""
     from modelyard.data.catalogue import CATALOGUE, is_present, tfds_data_dir
 
     for pipeline in PIPELINES:
-        module = pipeline.load()
+        settings = pipeline.load_settings()
         OUT.print(f"[bold]{pipeline.name}[/]: {pipeline.summary}")
-        OUT.print(f"  models:  {', '.join(module.MODELS)}")
+        OUT.print(f"  models:  {', '.join(settings.MODELS)}")
         for name, summary in {
-            recipe.name: recipe.summary for recipe in reversed(module.RECIPES)
+            recipe.name: recipe.summary for recipe in reversed(settings.RECIPES)
         }.items():
             OUT.print(f"  recipe {name}: {summary}")
     table = Table(title="data sets", title_justify="left", box=None, pad_edge=False)
-    for heading in ("name", "examples", "classes", "here", "licence"):
+    for heading in ("name", "examples", "classes", "available", "licence"):
         table.add_column(heading, overflow="fold")
     for card in CATALOGUE:
         present = is_present(card, tfds_data_dir())
@@ -105,8 +104,8 @@ def list_() -> int:
         )
     OUT.print()
     OUT.print(table)
-    OUT.print(f"\nPrepared TFDS data sets are looked for in {tfds_data_dir()}")
-    OUT.print("Your own pictures: folder:PATH, one sub-folder a class.")
+    OUT.print(f"\nFolder of prepared TFDS data sets: {tfds_data_dir()}")
+    OUT.print("Your own images: folder:PATH, with one subfolder per class.")
     OUT.print(
         "Your own texts: csv:PATH?text=COLUMN&label=COLUMN (also .jsonl, .parquet)."
     )
@@ -119,46 +118,29 @@ def data(name: tyro.conf.Positional[str], output: Path | None = None) -> int:
     Args:
         name: Data set, as `mnist`, `digits?fold=1`, `folder:PATH?size=64`,
             `imdb_reviews` or `csv:PATH?text=COLUMN&label=COLUMN`.
-        output: PNG file for the contact sheet of pictures; `<name>.png` here if not
-            given.
+        output: PNG file for the contact sheet of images; default: `<name>.png`.
     """
     from modelyard.data.catalogue import parse_spec
 
     if parse_spec(name).content == "texts":
-        return _show_texts(name, output)
-    _import_tensorflow()
-    from modelyard.data.class_counts import count_classes
-    from modelyard.data.images.contact_sheet import save_contact_sheet
-    from modelyard.data.images.loading import load_images
-    from modelyard.pipelines.summaries import describe_splits
-    from modelyard.training.run_folder import slug
-
-    splits = load_images(name)
-    output = output or Path(f"{slug(name)}.png")
-    if output.suffix != ".png" or not output.parent.is_dir():
-        raise ValueError(
-            "`output` must be a .png file in a folder that exists. "
-            f"Received: output={output}"
-        )
-    OUT.print(describe_splits(splits))
-    _print_terms(splits.card)
-    OUT.print(count_classes(splits).to_string())
-    save_contact_sheet(splits, output)
-    OUT.print(f"\nContact sheet: {output}")
+        _show_texts(name, output)
+    else:
+        _show_images(name, output)
     return 0
 
 
 def evaluate(run: _Path) -> int:
-    """Measure the model of a finished run on the test split once more.
+    """Measure the model of a finished run on the test split again.
 
     Args:
         run: Folder of the run.
     """
-    _import_tensorflow()
     from modelyard.training.run_folder import read_run_json
 
     recorded = read_run_json(run, "metrics.json")["test"]
-    measured = _pipeline_of(run).load().evaluate(run)
+    pipeline = _pipeline_of(run)
+    _import_tensorflow()
+    measured = pipeline.load().evaluate(run)
     table = Table(box=None, pad_edge=False)
     for heading in ("test", "now", "in metrics.json"):
         table.add_column(heading)
@@ -174,14 +156,14 @@ def export(run: _Path) -> int:
     Args:
         run: Folder of the run.
     """
+    pipeline = _pipeline_of(run)
     _import_tensorflow()
-    path = _pipeline_of(run).load().export(run)
-    OUT.print(f"Export: {path}")
+    OUT.print(f"Export: {pipeline.load().export(run)}")
     return 0
 
 
 def check(export: _Path, *, as_json: _Json = False) -> int:
-    """Judge a SavedModel, of ours or of anybody, as TF Serving would load it.
+    """Check any SavedModel the way TF Serving would load it.
 
     Args:
         export: Directory of a version, or the one above it.
@@ -202,47 +184,55 @@ def predict(
     inputs: tyro.conf.Positional[tuple[str, ...]] = (),
     *,
     file: Path | None = None,
+    output: Path | None = None,
+    kind: str | None = None,
     as_json: _Json = False,
 ) -> int:
-    """Classify image files or texts with an export.
+    """Predict with an export: image files, .npy arrays or texts.
 
     Args:
         export: Directory of a version, or the one above it.
-        inputs: Image files, or texts for an export that takes texts.
-        file: File of texts, one a line, blank ones left out; - is the standard input.
+        inputs: Image files or .npy arrays; texts for an export that takes texts.
+        file: File of texts, one per line; - is standard input.
+        output: Where predicted images are saved: a .png file, or a folder for several.
+        kind: Kind of answer of a SavedModel that does not record it: classes, value,
+            image, text or codes.
         as_json: Print JSON.
     """
-    from modelyard.data.texts.excerpts import shorten
+    from modelyard.serving.predict.image import ImageAnswer, save_images
     from modelyard.serving.predict.predictor import load_predictor
 
     lines = [] if file is None else _read_lines(file)
     if not inputs and not lines:
         raise ValueError(
-            "`inputs` must be at least one image file or text; texts may also come "
-            "from `--file`. Received: none"
+            "`inputs` must be at least one image file, array or text; texts may also "
+            "come from `--file`. Received: none"
         )
     with _without_chatter():
-        predictor = load_predictor(export)
+        predictor = load_predictor(export, kind)
     with predictor:
-        if predictor.takes_texts:
-            predictions = predictor.predict_texts([*inputs, *lines])
-        elif file is not None:
+        if file is not None and not predictor.takes_texts:
             raise ValueError(
-                "`--file` is for exports that take texts; name image files one after "
-                f"the other. Received: --file {file}"
+                "`--file` is for exports that take texts; name files as inputs. "
+                f"Received: --file {file}"
             )
-        else:
-            predictions = predictor.predict_files([Path(path) for path in inputs])
+        answers: list[Any] = list(predictor.predict([*inputs, *lines]))
+    images = [answer for answer in answers if isinstance(answer, ImageAnswer)]
+    if images:
+        answers = list(save_images(images, output))
+    elif output is not None:
+        raise ValueError(
+            "`--output` is for exports that answer with images. "
+            f"Received: --output {output}, an export of kind {predictor.kind}"
+        )
     if as_json:
-        _print_json([dataclasses.asdict(p) for p in predictions])
-    for p in predictions:
-        if p.error:
-            ERR.print(f"[bold red]Error:[/] {escape(p.error)}")
+        _print_json([dataclasses.asdict(answer) for answer in answers])
+    for answer in answers:
+        if answer.error:
+            ERR.print(f"[bold red]Error:[/] {escape(answer.error)}")
         elif not as_json:
-            others = ", ".join(f"{label} {score:.3f}" for label, score in p.top[1:3])
-            shown = shorten(p.input, _SHOWN) if predictor.takes_texts else p.input
-            OUT.print(f"{shown}: {p.label} {p.score:.3f} ({others})", markup=False)
-    return 1 if any(p.error for p in predictions) else 0
+            OUT.print(_in_one_line(answer, is_text=predictor.takes_texts), markup=False)
+    return 1 if any(answer.error for answer in answers) else 0
 
 
 def compare(runs: tyro.conf.Positional[tuple[Path, ...]]) -> int:
@@ -251,7 +241,7 @@ def compare(runs: tyro.conf.Positional[tuple[Path, ...]]) -> int:
     Args:
         runs: Folders of finished runs, two or more.
     """
-    from modelyard.pipelines.comparison import compare_runs
+    from modelyard.pipelines.common.comparison import compare_runs
 
     if len(runs) < 2:
         raise ValueError(
@@ -279,41 +269,72 @@ _COMMANDS: dict[str, Callable[..., int]] = {
 
 
 def _print_overview() -> None:
-    """What `modelyard --help` says."""
+    """Prints what `modelyard --help` says."""
     OUT.print("usage: modelyard COMMAND ...\n")
     OUT.print("Applied deep learning pipelines: from data set to served model.\n")
     for name, function in {"run": run, **_COMMANDS}.items():
         OUT.print(f"  {name:10} {(function.__doc__ or '').splitlines()[0]}")
-    OUT.print("\nAll options of a command: modelyard COMMAND --help")
-    OUT.print("First try: modelyard run classify-images --dataset digits")
+    OUT.print("\nOptions of a command: modelyard COMMAND --help")
+    OUT.print("To begin: modelyard run classify-images --dataset digits")
 
 
-def _show_texts(name: str, output: Path | None) -> int:
-    """The sizes of a data set of texts, and some of them."""
-    if output is not None:
-        raise ValueError(
-            "`output` is for contact sheets of pictures; texts are shown here. "
-            f"Received: output={output}"
-        )
+def _show_texts(name: str, output: Path | None) -> None:
+    """Prints the sizes of a data set of texts, and some of them."""
     from modelyard.data.texts.loading import load_texts
     from modelyard.data.texts.sheet import describe_texts
 
+    if output is not None:
+        raise ValueError(
+            "`output` is for contact sheets of images; texts are printed. "
+            f"Received: output={output}"
+        )
     splits = load_texts(name)
     OUT.print(describe_texts(splits), markup=False)
     _print_terms(splits.card)
-    return 0
+
+
+def _show_images(name: str, output: Path | None) -> None:
+    """Prints the sizes of a data set of images, and draws some of them."""
+    _import_tensorflow()
+    from modelyard.data.class_counts import count_classes
+    from modelyard.data.images.contact_sheet import save_contact_sheet
+    from modelyard.data.images.loading import load_images
+    from modelyard.pipelines.common.finish import describe_splits
+    from modelyard.training.run_folder import slug
+
+    splits = load_images(name)
+    output = output or Path(f"{slug(name)}.png")
+    if output.suffix != ".png" or not output.parent.is_dir():
+        raise ValueError(
+            "`output` must be a .png file in an existing folder. "
+            f"Received: output={output}"
+        )
+    OUT.print(describe_splits(splits, "x".join(map(str, splits.image_shape))))
+    _print_terms(splits.card)
+    OUT.print(count_classes(splits).to_string())
+    save_contact_sheet(splits, output)
+    OUT.print(f"\nContact sheet: {output}")
 
 
 def _print_terms(card: Any) -> None:
-    """What may be done with a data set, and whom to cite."""
+    """Prints what may be done with a data set, and what to cite."""
     OUT.print(f"licence: {card.licence}; {card.permitted_use}", markup=False)
     OUT.print(f"cite: {card.citation}\n", markup=False)
 
 
 def _read_lines(path: Path) -> list[bytes]:
-    """The texts of a file, one a line; what is blank is no text."""
+    """The texts of a file, one per line, without blank lines."""
     content = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
     return [line for line in content.splitlines() if line.strip()]
+
+
+def _in_one_line(answer: Any, *, is_text: bool) -> str:
+    """An answer as a line; of a long text only the beginning is repeated."""
+    from modelyard.data.texts.excerpts import shorten
+
+    if is_text:
+        answer = dataclasses.replace(answer, input=shorten(answer.input, _SHOWN))
+    return answer.describe()
 
 
 def _import_tensorflow() -> None:
@@ -328,7 +349,7 @@ def _import_tensorflow() -> None:
 def _without_chatter() -> Iterator[None]:
     """Drops what TensorFlow's libraries print while they load.
 
-    They do so before any log level is looked at. Errors are still raised.
+    They do so before any log level is read. Errors are still raised.
     """
     sys.stderr.flush()
     kept = os.dup(2)
@@ -342,16 +363,14 @@ def _without_chatter() -> Iterator[None]:
 
 
 def _pipeline_of(run: Path) -> Pipeline:
-    """The pipeline that a run folder belongs to."""
+    """The pipeline of a run's folder."""
     from modelyard.training.run_folder import read_run_json
 
-    name = read_run_json(run, "config.json")["pipeline"]
-    require_known("pipeline", name, [pipeline.name for pipeline in PIPELINES])
-    return next(p for p in PIPELINES if p.name == name)
+    return find_pipeline(read_run_json(run, "config.json")["pipeline"])
 
 
 def _print_check(result: Any) -> None:
-    """A check's rules, and what to do about those that do not hold."""
+    """Prints the rules of a check, and how to fix those that are broken."""
     OUT.print(f"{result.directory} {result.note}\n", markup=False)
     for rule in result.rules:
         if rule.detail.startswith("Not checked"):  # Follows from one above.
@@ -363,11 +382,9 @@ def _print_check(result: Any) -> None:
             mark = "[yellow]advice[/]"
         OUT.print(f"{mark}  {rule.rule}: {escape(rule.detail)}")
         if rule.ok is False:
-            OUT.print(f"        why:  {escape(rule.why)}")
-            OUT.print(f"        mend: {escape(rule.mend)}")
-    verdict = (
-        "[green]ready to serve[/]" if result.ok else "[bold red]not fit to serve[/]"
-    )
+            OUT.print(f"        why: {escape(rule.why)}")
+            OUT.print(f"        fix: {escape(rule.fix)}")
+    verdict = "[green]ready to serve[/]" if result.ok else "[bold red]not ready[/]"
     OUT.print(f"\n{verdict}")
 
 
@@ -381,7 +398,7 @@ def _number(value: Any) -> str:
 
 
 def _print_json(content: Any) -> None:
-    """JSON for other programs: no colours, no wrapping."""
+    """Prints JSON for other programs: no colours, no wrapping."""
     sys.stdout.write(json.dumps(content, indent=2, default=str) + "\n")
 
 

@@ -1,13 +1,15 @@
 """The drawings of a report: inline SVG that follows the page's colours, and PNGs."""
 
 import base64
+import functools
 import io
 from collections.abc import Iterable, Mapping, Sequence
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
+import PIL.Image
 from markupsafe import Markup
-from matplotlib import image as mpl_image
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import (
@@ -21,30 +23,38 @@ from matplotlib.ticker import (
 from modelyard.reporting.drawing import FIRST, INK, SECOND, draw_svg
 
 _MOST_EPOCHS_WITH_MARKERS = 40
+_CURVE_SIZE = (4.4, 2.9)  # Inches.
 _LARGEST_SIDE = 96  # Pixels; larger pictures would make the page heavy.
 
 
 def curve_figures(history: pd.DataFrame) -> dict[str, Markup]:
-    """Draws how training went.
+    """Draws the course of a training.
 
     Args:
-        history: One row per epoch: `epoch`, `loss`, `accuracy`, `learning_rate`, and
-            `val_loss` and `val_accuracy` where there is validation.
+        history: One row per epoch: `epoch`, `learning_rate`, `seconds`, `loss` and any
+            other metrics; `val_<name>` is drawn beside `<name>`.
 
     Returns:
-        SVG by title: loss, accuracy and learning rate; nothing without epochs.
+        SVG by title: one drawing per metric, and one of the learning rate.
     """
-    if history.empty:
-        return {}
-    return {
-        "Loss": draw_svg("loss", (4.4, 2.9), lambda fig: _draw_loss(fig, history)),
-        "Accuracy": draw_svg(
-            "accuracy", (4.4, 2.9), lambda fig: _draw_accuracy(fig, history)
-        ),
-        "Learning rate": draw_svg(
-            "learning-rate", (4.4, 2.9), lambda fig: _draw_learning_rate(fig, history)
-        ),
+    metrics = [
+        name
+        for name in history
+        if name not in ("epoch", "learning_rate", "seconds")
+        and not name.startswith("val_")
+    ]
+    figures = {
+        name.replace("_", " ").capitalize(): draw_svg(
+            name.replace("_", "-"),
+            _CURVE_SIZE,
+            functools.partial(_draw_metric, history=history, name=name),
+        )
+        for name in metrics
     }
+    figures["Learning rate"] = draw_svg(
+        "learning-rate", _CURVE_SIZE, lambda fig: _draw_learning_rate(fig, history)
+    )
+    return figures
 
 
 def learning_curve_figure(lines: Mapping[str, Sequence[tuple[int, float]]]) -> Markup:
@@ -130,27 +140,44 @@ def picture_uri(image: np.ndarray) -> str:
     Returns:
         A `data:` URI of a PNG.
     """
-    pixels = np.asarray(image, np.float64)
-    factor = -(-max(pixels.shape[:2]) // _LARGEST_SIDE)
-    if factor > 1:
-        height, width = (max(1, side // factor) for side in pixels.shape[:2])
-        pixels = pixels[: height * factor, : width * factor]
-        step_y, step_x = pixels.shape[0] // height, pixels.shape[1] // width
-        pixels = pixels.reshape(height, step_y, width, step_x, -1).mean(axis=(1, 3))
-    pixels = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
+    picture = PIL.Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
+    factor = -(-max(image.shape[:2]) // _LARGEST_SIDE)
     buffer = io.BytesIO()
-    mpl_image.imsave(
-        buffer,
-        np.rint(pixels).astype(np.uint8),
-        format="png",
-    )
+    picture.reduce(factor).save(buffer, "png")
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def _draw_loss(figure: Figure, history: pd.DataFrame) -> None:
-    """Draws the loss, on a log scale where it falls far."""
+def enlarged_uri(image: np.ndarray) -> str:
+    """Encodes a picture like `picture_uri`, a small one in larger pixels."""
+    factor = max(1, _LARGEST_SIDE // max(image.shape[:2]))
+    return picture_uri(image.repeat(factor, axis=0).repeat(factor, axis=1))
+
+
+def overlay_uri(image: np.ndarray, heat_map: np.ndarray) -> str:
+    """Encodes a picture below its heat map for an `img` element.
+
+    Args:
+        image: uint8 `(height, width, channels)` with 1 or 3 channels.
+        heat_map: float `(height, width)` in [0, 1].
+
+    Returns:
+        A `data:` URI of a PNG: dark where the map is 0, bright where it is 1.
+    """
+    grey = image.mean(axis=-1, keepdims=True) / 255
+    colours = mpl.colormaps["inferno"](0.95 * np.asarray(heat_map))[..., :3]
+    blended = 0.4 * grey + 0.6 * colours
+    return enlarged_uri(np.rint(255 * blended).astype(np.uint8))
+
+
+def _draw_metric(figure: Figure, history: pd.DataFrame, name: str) -> None:
+    """Draws a metric: accuracies in percent, losses on a log scale if they fall far."""
     axes = _epoch_axes(figure, history)
-    drawn = _draw_lines(axes, history, ("loss", "val_loss"))
+    drawn = _draw_lines(axes, history, (name, f"val_{name}"))
+    if name.endswith("accuracy"):
+        axes.yaxis.set_major_formatter(
+            FuncFormatter(lambda value, _: f"{100 * value:g}%")
+        )
+        return
     values = history[list(drawn)].to_numpy()
     values = values[np.isfinite(values)]
     if len(values) and values.min() > 0 and values.max() > 10 * values.min():
@@ -158,13 +185,6 @@ def _draw_loss(figure: Figure, history: pd.DataFrame) -> None:
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_minor_formatter(NullFormatter())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-
-
-def _draw_accuracy(figure: Figure, history: pd.DataFrame) -> None:
-    """Draws the accuracy in percent."""
-    axes = _epoch_axes(figure, history)
-    _draw_lines(axes, history, ("accuracy", "val_accuracy"))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}%"))
 
 
 def _draw_learning_rate(figure: Figure, history: pd.DataFrame) -> None:

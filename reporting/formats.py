@@ -9,16 +9,26 @@ _SPLIT_NAMES = {
     "test": "Test",
     "validation": "Validation",
     "test_tta": "Test, test-time augmentation",
-    "test_frozen": "Test, frozen backbone",
-    "validation_frozen": "Validation, frozen backbone",
-    "test_fine_tuned": "Test, fine-tuned",
-    "validation_fine_tuned": "Validation, fine-tuned",
 }
 
 
 def percent(share: float, digits: int = 2) -> str:
     """Formats a share, in [0, 1] or a difference of two, as a percentage."""
     return f"{100 * share:.{digits}f}%".replace("-", "\N{MINUS SIGN}")
+
+
+def metric_text(name: str, value: float) -> str:
+    """Formats a metric; its name tells whether it is a share.
+
+    Args:
+        name: Its key in `metrics.json`, such as `accuracy` or `psnr`.
+        value: Its value.
+    """
+    if name.endswith(("accuracy", "_rate", "explained_variance")):
+        return percent(value)
+    if name.endswith("psnr"):
+        return f"{value:.2f} dB"
+    return f"{value:.4g}"
 
 
 def quantity(value: Any, name: str = "") -> str:
@@ -61,7 +71,7 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def split_name(split: str) -> str:
-    """Names a split of `metrics.json` for people."""
+    """Names a split of `metrics.json` for people; other names stay as they are."""
     return _SPLIT_NAMES.get(split, split)
 
 

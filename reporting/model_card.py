@@ -1,29 +1,45 @@
 """The model card that goes with an export, in Markdown."""
 
+import dataclasses
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from modelyard.evaluation.classification import per_class_table
-from modelyard.reporting.formats import flatten, percent, quantity, split_name
-from modelyard.reporting.report import Report, compare
+from modelyard.reporting.formats import flatten, quantity
+from modelyard.reporting.run_page import RunFacts
+
+
+@dataclasses.dataclass(frozen=True)
+class CardTable:
+    """A table of the model card.
+
+    Attributes:
+        header: Names of the columns.
+        rows: Cells as text.
+    """
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
 
 
 def model_card_text(
-    report: Report,
+    facts: RunFacts,
     *,
+    description: str,
     intended_use: str,
     limits: Sequence[str],
+    metrics: Sequence[CardTable],
     signatures: Mapping[str, Mapping[str, Mapping[str, str]]],
     example_request: str,
 ) -> str:
     """Writes down what a user of an export should know.
 
     Args:
-        report: The facts of the run.
+        facts: What is known about the run.
+        description: What the model maps to what, in a sentence.
         intended_use: What the model is for, in a sentence or more.
-        limits: What it is not for or not good at, a sentence each; those that the
-            figures tell are added.
+        limits: What it is not for or not good at, a sentence each.
+        metrics: Tables of what was measured.
         signatures: `{"serving_default": {"inputs": {"pixels": "float32 (batch, 28,
             28, 1) in [0, 255]"}, "outputs": {...}}, ...}`.
         example_request: A request with its address, such as a `curl` command.
@@ -35,48 +51,18 @@ def model_card_text(
         [Mitchell et al., 2019](https://arxiv.org/abs/1810.03993)
     """
     sections = {
-        "What it is": _description(report),
+        "Description": f"{_plain(facts.subtitle)}.\n\n{_plain(description)}",
         "Intended use": _plain(intended_use),
-        "Limits": _bullets([*limits, *_measured_limits(report)]),
+        "Limits": _bullets(limits),
         "Inputs and outputs": _signatures(signatures, example_request),
-        "Data": _data(report),
-        "Metrics": _metrics(report),
-        "Training": _training(report),
-        "Configuration": _table(("Setting", "Value"), flatten(report.config).items()),
+        "Data": _data(facts),
+        "Metrics": "\n\n".join(_table(table.header, table.rows) for table in metrics),
+        "Training": _training(facts),
+        "Configuration": _table(("Setting", "Value"), flatten(facts.config).items()),
     }
-    parts = [f"# {_plain(report.title)}"]
+    parts = [f"# {_plain(facts.title)}"]
     parts += [f"## {title}\n\n{text}" for title, text in sections.items()]
     return "\n\n".join(parts) + "\n"
-
-
-def _description(report: Report) -> str:
-    """Says what the model maps to what."""
-    names = ", ".join(_plain(name) for name in report.class_names)
-    return (
-        f"{_plain(report.subtitle)}.\n\n"
-        f"A classifier of {len(report.class_names)} classes: {names}."
-    )
-
-
-def _measured_limits(report: Report) -> list[str]:
-    """Derives what to beware of from the figures."""
-    test = report.metrics["test"]
-    classes = per_class_table(report.scores, report.labels, list(report.class_names))
-    seen = classes[classes["support"] > 0]
-    weakest = seen["recall"].idxmin()
-    return [
-        "Every input gets one of the classes, also one that belongs to none of them.",
-        (
-            f"Weakest class of the test split: {weakest}, of which "
-            f"{percent(seen['recall'].min())} were found."
-        ),
-        (
-            "Scores differ from the share of right answers by "
-            f"{percent(test['expected_calibration_error'])} on average over the test "
-            "split (expected calibration error)."
-        ),
-        "The figures hold for data like the test split; no other was measured.",
-    ]
 
 
 def _signatures(
@@ -93,9 +79,9 @@ def _signatures(
     return f"{table}\n\nExample:\n\n{_code(example_request)}"
 
 
-def _data(report: Report) -> str:
+def _data(facts: RunFacts) -> str:
     """Names the data, its licence and what was found in it."""
-    dataset = report.dataset
+    dataset = facts.dataset
     sizes = ", ".join(f"{name} {size:,}" for name, size in dataset.split_sizes.items())
     rows = {
         "Data set": dataset.title,
@@ -103,63 +89,16 @@ def _data(report: Report) -> str:
         "Licence": dataset.licence,
         "Citation": dataset.citation,
         "Examples": sizes,
-        **flatten(report.findings),
+        **flatten(facts.findings),
     }
     return _table(("Fact", "Value"), rows.items())
 
 
-def _metrics(report: Report) -> str:
-    """Gives the figures of each split, and those of others beside them."""
-    with_area = "roc_auc" in report.metrics["test"]
-    rows = [
-        (
-            split_name(name),
-            percent(split["accuracy"]),
-            " to ".join(percent(end) for end in split["accuracy_interval"]),
-            f"{split['num_errors']:,} of {split['num_examples']:,}",
-            *([f"{split['roc_auc']:.4f}"] if with_area else []),
-            f"{split['macro_f1']:.4f}",
-            f"{split['log_loss']:.4f}",
-            percent(split["expected_calibration_error"]),
-        )
-        for name, split in report.metrics.items()
-        if name != "timing"
-    ]
-    measured = (
-        "Split",
-        "Accuracy",
-        "95% interval",
-        "Mistakes",
-        *(["ROC AUC"] if with_area else []),
-        "Macro F1",
-        "Log loss",
-        "Calibration error",
-    )
-    text = _table(measured, rows)
-    if not report.references:
-        return text
-    published = [
-        (
-            row["reference"].name,
-            percent(row["reference"].accuracy),
-            percent(row["difference"]),
-            f"{percent(row['low'])} to {percent(row['high'])}",
-            f"{row['reference'].source}, {row['reference'].url}",
-        )
-        for row in compare(report)
-    ]
-    header = ("Published", "Accuracy", "Ours minus it", "95% interval", "Source")
-    return f"{text}\n\n{_table(header, published)}"
-
-
-def _training(report: Report) -> str:
-    """Tells the cost, and the hardware, precision and versions it was paid on."""
-    timing = {
-        name: quantity(value, name)
-        for name, value in report.metrics.get("timing", {}).items()
-    }
-    cost = {"epochs": str(len(report.history)), **timing}
-    environment = flatten(report.environment)
+def _training(facts: RunFacts) -> str:
+    """States the cost, and the hardware, precision and versions behind it."""
+    timing = {name: quantity(value, name) for name, value in facts.timing.items()}
+    cost = {"epochs": str(len(facts.history)), **timing}
+    environment = flatten(facts.environment)
     return "\n\n".join(
         (
             _table(("Cost", "Value"), cost.items()),

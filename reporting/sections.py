@@ -1,128 +1,138 @@
-"""Sections that a pipeline adds to the page of its runs."""
+"""The parts of a report page. They know tables, drawings and pictures, but no task."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
-import matplotlib as mpl
-import numpy as np
 from markupsafe import Markup
 
-from modelyard.evaluation.classification import most_confident_mistakes
-from modelyard.reporting.figures import picture_uri
-
-_DISPLAY_SIDE = 96  # Small pictures are enlarged to about this.
-
 
 @dataclasses.dataclass(frozen=True)
-class Explained:
-    """A picture beside what the prediction rests on.
+class Card:
+    """A figure in a box.
 
     Attributes:
-        picture: `data:` URI of the picture.
-        overlay: `data:` URI of the picture under its heat map.
-        true: Name of the true class.
-        predicted: Name of the predicted class.
-        score: Probability of the predicted class.
+        label: What it is.
+        value: The figure, formatted.
+        note: A few words below it.
     """
 
-    picture: str
-    overlay: str
-    true: str
-    predicted: str
-    score: float
-
-    @property
-    def right(self) -> bool:
-        """Whether the prediction is right."""
-        return self.true == self.predicted
+    label: str
+    value: str
+    note: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
-class ExplainedText:
-    """A text with what the prediction rests on.
+class Cell:
+    """A cell of a table that is more than text.
 
     Attributes:
-        words: Each word with its share in [-1, 1] of the strongest one's influence:
-            above 0 it speaks for the predicted class, below 0 against it.
-        true: Name of the true class.
-        predicted: Name of the predicted class.
-        score: Probability of the predicted class.
-        is_rough: Whether the words' influence could only be estimated roughly.
+        text: What it shows.
+        url: Address that it links to, `http://` or `https://`; empty if it is no link.
+        style: `"strong"`, `"higher"` (green), `"lower"` (red) or empty.
+        note: A remark behind the text.
+
+    Raises:
+        ValueError: If `url` is an address of another kind.
+    """
+
+    text: str
+    url: str = ""
+    style: Literal["", "strong", "higher", "lower"] = ""
+    note: str = ""
+
+    def __post_init__(self):
+        """Refuses addresses that would run code in the page."""
+        # Escaping alone would let a `javascript:` address through.
+        if self.url and not self.url.startswith(("http://", "https://")):
+            raise ValueError(
+                "`url` must begin with http:// or https://. "
+                f"Received: url={self.url!r} of {self.text!r}"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """One or more pictures side by side, with a caption.
+
+    Attributes:
+        uris: `data:` URIs by what they show, such as `{"test picture": "data:..."}`.
+        caption: Words below.
+        note: A figure behind the caption, in smaller type.
+        is_wrong: Whether it gets a red frame.
+        is_small: Whether pixels are enlarged as squares.
+    """
+
+    uris: Mapping[str, str]
+    caption: str = ""
+    note: str = ""
+    is_wrong: bool = False
+    is_small: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class ColouredText:
+    """A text whose words are coloured by their influence.
+
+    Attributes:
+        words: Each word with its share, in [-1, 1], of the largest influence: positive
+            shares are blue, negative ones red.
+        caption: Words above.
+        note: A figure behind the caption, in smaller type.
     """
 
     words: Sequence[tuple[str, float]]
-    true: str
-    predicted: str
-    score: float
-    is_rough: bool = False
+    caption: str
+    note: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Matrix:
+    """A square table of counts with coloured cells.
+
+    Attributes:
+        names: Names of the rows and columns.
+        cells: `(count, CSS colour)` by row and column.
+    """
+
+    names: Sequence[str]
+    cells: Sequence[Sequence[tuple[int, str]]]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Section:
-    """A part of the page under its own heading; what is empty is left out.
+    """A part of the page under its own heading. Empty parts are left out.
 
     Attributes:
         title: The heading.
-        note: A sentence or two under it.
-        header: Names of the table's columns; the first one names the rows.
-        rows: Cells of the table as text.
-        figure: A drawing.
-        explained: Pictures with heat maps.
+        note: A sentence or two below it.
+        matrix: A coloured table of counts.
+        header: Names of the table's columns; the first column names the rows.
+        rows: Cells of the table.
+        fold: Label of a fold that hides the table until it is opened.
+        facts: Names and values, in two columns.
+        figures: Drawings by title, side by side.
+        figure: A single drawing.
+        pictures: Pictures in a grid.
         texts: Texts with coloured words.
+        commands: Shell commands by title.
+        remark: A sentence or two at the end.
+        aside: A section to the right of this one's content.
+        is_narrow: Whether the next narrow section stands beside this one.
     """
 
     title: str
     note: str = ""
+    matrix: Matrix | None = None
     header: Sequence[str] = ()
-    rows: Sequence[Sequence[str]] = ()
+    rows: Sequence[Sequence[str | Cell]] = ()
+    fold: str = ""
+    facts: Mapping[str, str | Cell] = dataclasses.field(default_factory=dict)
+    figures: Mapping[str, Markup] = dataclasses.field(default_factory=dict)
     figure: Markup | None = None
-    explained: Sequence[Explained] = ()
-    texts: Sequence[ExplainedText] = ()
-
-
-def choose_to_explain(
-    scores: np.ndarray, labels: np.ndarray, *, right: int, wrong: int
-) -> np.ndarray:
-    """Chooses examples worth explaining.
-
-    Args:
-        scores: Probabilities, floating `(n, k)`.
-        labels: True classes, integer `(n,)`.
-        right: Right predictions to choose, of as many classes as there are.
-        wrong: Mistakes to choose, the most confident ones.
-
-    Returns:
-        Indices, int64; fewer where there are not so many.
-    """
-    hits = np.flatnonzero(scores.argmax(axis=1) == labels)
-    # Every class once before any class twice, in the order of the test split.
-    seen: dict[int, int] = {}
-    turns = []
-    for label in labels[hits].tolist():
-        seen[label] = seen.get(label, -1) + 1
-        turns.append(seen[label])
-    order = np.lexsort((labels[hits], np.array(turns)))[:right]
-    mistakes = most_confident_mistakes(scores, labels, count=wrong)
-    return np.concatenate([hits[order], mistakes]).astype(np.int64)
-
-
-def overlay_uri(image: np.ndarray, heat_map: np.ndarray) -> str:
-    """Encodes a picture under its heat map for an `img` element.
-
-    Args:
-        image: uint8 `(height, width, channels)` with 1 or 3 channels.
-        heat_map: float `(height, width)` in [0, 1].
-
-    Returns:
-        A `data:` URI of a PNG: dark where nothing counts, bright where much does.
-    """
-    grey = image.mean(axis=-1, keepdims=True) / 255
-    colours = mpl.colormaps["inferno"](0.95 * np.asarray(heat_map))[..., :3]
-    blended = 0.4 * grey + 0.6 * colours
-    return enlarged_uri(np.rint(255 * blended).astype(np.uint8))
-
-
-def enlarged_uri(image: np.ndarray) -> str:
-    """Encodes a picture like `picture_uri`, a small one in larger pixels."""
-    factor = max(1, _DISPLAY_SIDE // max(image.shape[:2]))
-    return picture_uri(image.repeat(factor, axis=0).repeat(factor, axis=1))
+    pictures: Sequence[Picture] = ()
+    texts: Sequence[ColouredText] = ()
+    commands: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    remark: str = ""
+    aside: "Section | None" = None
+    is_narrow: bool = False

@@ -1,4 +1,4 @@
-"""Sections of the page of a run on texts."""
+"""Sections about texts."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,11 +14,11 @@ from modelyard.evaluation.classification import (
 from modelyard.evaluation.intervals import difference_interval
 from modelyard.reporting.figures import length_figure
 from modelyard.reporting.formats import percent, quantity
-from modelyard.reporting.sections import ExplainedText, Section
+from modelyard.reporting.sections import ColouredText, Section
 
 _NUM_MISTAKES = 20
 _EXCERPT_WORDS = 100
-_ROUGH_GAP = 0.1  # Logits; more of them missing makes the colours a rough picture.
+_ROUGH_GAP = 0.1  # Logits; with a larger error the colours are approximate.
 
 
 def baseline_section(
@@ -41,13 +41,13 @@ def baseline_section(
     elif high < 0:
         verdict = "The linear model is better: use that instead."
     return Section(
-        title="Beside a linear model",
+        title="Linear baseline",
         note=(
-            f"{verdict} Ours minus it: {percent(difference)}, 95% interval "
-            f"{percent(low)} to {percent(high)} (Newcombe's, as if the test sets were "
-            f"independent). The linear model, scikit-learn's LinearSVC on TF-IDF of "
-            f"{baseline['num_features']:,} words and pairs of words, saw the same "
-            "labelled texts in the same run."
+            f"{verdict} Difference: {percent(difference)}, 95% interval "
+            f"{percent(low)} to {percent(high)} (Newcombe's, for independent test "
+            "sets). The baseline is scikit-learn's LinearSVC on TF-IDF features of "
+            f"{baseline['num_features']:,} words and pairs of words, trained on the "
+            "same labelled texts."
         ),
         header=("Model", "Test accuracy", "Training time"),
         rows=[
@@ -80,33 +80,34 @@ def language_model_section(facts: Mapping[str, Any]) -> Section:
         for row in facts["continuations"]
     ]
     return Section(
-        title="The language model it started from",
+        title="Pretrained language model",
         note=(
-            "Trained to guess each next word. Words of an epoch: "
-            f"{facts['words_per_epoch']:,}; epochs: {facts['epochs']}; time: "
-            f"{quantity(facts['train_seconds'], 'seconds')}. Perplexity of validation "
-            f"texts: {facts['validation_perplexity']:.1f}; of a guess by the frequency "
-            f"of words alone: {facts['unigram_perplexity']:.0f}."
+            "The classifier started from a model that predicts the next word. Words "
+            f"per epoch: {facts['words_per_epoch']:,}; epochs: {facts['epochs']}; "
+            f"time: {quantity(facts['train_seconds'], 'seconds')}. Perplexity on "
+            f"validation texts: {facts['validation_perplexity']:.1f}; of word "
+            f"frequencies alone: {facts['unigram_perplexity']:.0f}."
         ),
-        header=("A validation text begins", "Likely next words"),
+        header=("Beginning of a validation text", "Likely next words"),
         rows=rows,
     )
 
 
 def word_vectors_section(facts: Mapping[str, Any]) -> Section:
-    """Shows what word vectors knew before the first label was seen.
+    """Shows what the word vectors had learned before the first label was seen.
 
     Args:
         facts: How many words they were counted in, how many have vectors, the
             seconds, and some words with the nearest ones.
     """
     return Section(
-        title="The word vectors it started from",
+        title="Pretrained word vectors",
         note=(
-            f"Counted from which words stand near each other in "
-            f"{facts['words_read']:,} words of text, without a look at labels, in "
+            "Computed from co-occurrences in "
+            f"{facts['words_read']:,} words of text, without labels, in "
             f"{quantity(facts['seconds'], 'seconds')}; {facts['words_known']:,} words "
-            "of the vocabulary have one. Nearest are those at the smallest angle."
+            "of the vocabulary have a vector. The nearest words have the smallest "
+            "angle."
         ),
         header=("Word", "Nearest words"),
         rows=[(row["word"], ", ".join(row["nearest"])) for row in facts["neighbours"]],
@@ -114,7 +115,7 @@ def word_vectors_section(facts: Mapping[str, Any]) -> Section:
 
 
 def teachers_section(facts: Mapping[str, Any]) -> Section:
-    """Shows what teachers added to the training texts.
+    """Shows the texts that teachers added to the training texts.
 
     Args:
         facts: Their models, validation accuracy of their mean scores by round and of
@@ -128,14 +129,14 @@ def teachers_section(facts: Mapping[str, Any]) -> Section:
         for model, accuracy in facts["validation_accuracy_of_each"].items()
     )
     return Section(
-        title="What its teachers labelled",
+        title="Texts labelled by teachers",
         note=(
-            f"Other models learned from the labelled texts first, in "
+            "Other models were first trained on the labelled texts, in "
             f"{quantity(facts['seconds'], 'seconds')}. The accuracy of their mean "
-            f"scores on validation texts was {accuracies} (in the last round {each}). "
-            f"The model of this run also learned from {total:,} texts without labels, "
-            "each with the class that they gave it, with a mean score of "
-            f"{percent(facts['mean_score'])}."
+            f"scores on validation texts was {accuracies} (last round: {each}). "
+            f"The model of this run also learned from {total:,} unlabelled texts, "
+            "with the classes that the teachers assigned to them. Their mean score "
+            f"was {percent(facts['mean_score'])}."
         ),
         header=("Class", "Texts labelled", "Share"),
         rows=[
@@ -148,7 +149,7 @@ def teachers_section(facts: Mapping[str, Any]) -> Section:
 def length_section(
     scores: np.ndarray, labels: np.ndarray, lengths: np.ndarray
 ) -> Section:
-    """Shows for which lengths of text the model is good.
+    """Shows the accuracy by length of the text.
 
     Args:
         scores: Probabilities of the test texts, floating `(n, k)`.
@@ -167,9 +168,7 @@ def length_section(
     ]
     return Section(
         title="Accuracy by length",
-        note=(
-            "Test texts in groups of about the same size; the bars are 95% intervals."
-        ),
+        note=("Test texts in groups of similar size. Bars are 95% intervals."),
         header=("Words", "Texts", "Accuracy", "95% interval"),
         rows=rows,
         figure=length_figure(bins),
@@ -186,7 +185,7 @@ def mistakes_section(
     class_names: Sequence[str],
     count: int = _NUM_MISTAKES,
 ) -> Section:
-    """Shows the surest mistakes, with words coloured by what they did.
+    """Shows the most confident mistakes, with words coloured by their influence.
 
     Args:
         model: As for `Attributor`.
@@ -207,12 +206,13 @@ def mistakes_section(
     gaps = np.abs(explained.gaps)
     rough = gaps > _ROUGH_GAP
     texts = [
-        ExplainedText(
+        ColouredText(
             words=excerpt(colour_words(row, values, vocabulary)),
-            true=class_names[labels[index]],
-            predicted=class_names[scores[index].argmax()],
-            score=float(scores[index].max()),
-            is_rough=bool(is_rough),
+            caption=(
+                f"{class_names[labels[index]]} → {class_names[scores[index].argmax()]}"
+            ),
+            note=percent(scores[index].max(), 1)
+            + (", attribution is approximate" if is_rough else ""),
         )
         for index, row, values, is_rough in zip(
             mistakes, tokens, explained.values, rough, strict=True
@@ -221,13 +221,13 @@ def mistakes_section(
     return Section(
         title=title,
         note=(
-            "True class → prediction and its score; of a long text the "
-            f"{_EXCERPT_WORDS} words on end that counted most. Blue words spoke for "
-            "the prediction, red ones against it, by integrated gradients from the "
-            "word vectors. The values of a text sum to what its words added to the "
-            f"logit of the prediction, here up to {gaps.max():.2g}; where more than "
-            f"{_ROUGH_GAP} is missing ({rough.sum()} of {len(gaps)} texts), the "
-            "integral jumps too much to be summed, and the colours are rough."
+            "True class → prediction and its score. Of a long text, the "
+            f"{_EXCERPT_WORDS} consecutive words with the most influence are shown. "
+            "Blue words spoke for the prediction, red words against it, by integrated "
+            "gradients of the word vectors. The attributions of a text should sum to "
+            "the change of the prediction's logit. The largest error is "
+            f"{gaps.max():.2g}; {rough.sum()} of {len(gaps)} texts with an error above "
+            f"{_ROUGH_GAP} are marked as approximate."
         ),
         texts=texts,
     )
@@ -236,7 +236,7 @@ def mistakes_section(
 def colour_words(
     tokens: np.ndarray, values: np.ndarray, vocabulary: Sequence[str]
 ) -> list[tuple[str, float]]:
-    """Lists the words of a text with their shares of the strongest influence.
+    """Lists the words of a text with their shares of the largest influence.
 
     Args:
         tokens: Token ids, integer `(t,)`, padded with 0 at the end.
@@ -255,15 +255,15 @@ def colour_words(
 def excerpt(
     words: Sequence[tuple[str, float]], size: int = _EXCERPT_WORDS
 ) -> list[tuple[str, float]]:
-    """Cuts the part out of a text that counted most.
+    """Returns the part of a text with the most influence.
 
     Args:
         words: Words with their shares, as of `colour_words`.
         size: Most words to keep, at least 1.
 
     Returns:
-        Those on end whose shares are largest in sum of their absolute values, with
-        `…` where others were.
+        The consecutive words whose absolute shares have the largest sum, with `…` where
+        words were left out.
     """
     weights = np.abs([share for _, share in words])
     if len(words) <= size:

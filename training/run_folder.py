@@ -1,8 +1,7 @@
-"""The folder of a run: what was asked, on what machine, and what came out."""
+"""The folder of a run: settings, environment and results."""
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import json
 import os
@@ -12,18 +11,18 @@ import shlex
 import subprocess
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
+from modelyard.data.settings import flatten_settings, make_config, replace_settings
 from modelyard.training.files import storage_errors, write_json
 
-if TYPE_CHECKING:
-    import keras
+T = TypeVar("T")
 
 _PACKAGES = ("modelyard", "tensorflow", "keras", "numpy", "jax", "scikit-learn")
 
 
 class RunError(ValueError):
-    """A folder is not a run, or not one that can be used so."""
+    """A folder is not a run, or not in the state that is needed."""
 
 
 def new_run_folder(runs_dir: Path, pipeline: str, dataset: str, model: str) -> Path:
@@ -55,36 +54,53 @@ def slug(dataset: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.]+", "-", text).strip("-")
 
 
-def write_config(folder: Path, pipeline: str, config: Any) -> None:
-    """Writes `config.json`: the pipeline's name and all fields of its config."""
-    fields = {
-        name: str(value) if isinstance(value, Path) else value
-        for name, value in dataclasses.asdict(config).items()
+def with_absolute_paths(config: Any) -> Any:
+    """Returns a config whose paths work from any folder, as `config.json` has them.
+
+    Args:
+        config: Settings, with a data set spec under `dataset`. Folders are the settings
+            `runs_dir`, `saved_models_dir` and `pretrained`, where a config has them.
+    """
+    settings = flatten_settings(config)
+    kind, colon, rest = settings["dataset"].partition(":")
+    path, *options = rest.split("?", 1)
+    if colon:
+        absolute = Path(path).expanduser().resolve()
+        rest = "?".join([str(absolute), *options])
+    folders = {
+        name: str(Path(settings[name]).expanduser().resolve())
+        for name in ("runs_dir", "saved_models_dir", "pretrained")
+        if settings.get(name) is not None
     }
-    write_json(folder / "config.json", {"pipeline": pipeline, **fields})
+    return replace_settings(config, {"dataset": f"{kind}{colon}{rest}", **folders})
 
 
-def read_config(folder: Path, config_class: type) -> Any:
-    """Reads back the config that a run was started with.
+def write_config(folder: Path, pipeline: str, config: Any) -> None:
+    """Writes `config.json`: the pipeline's name and all settings, in one flat list."""
+    settings = flatten_settings(config)
+    write_json(folder / "config.json", {"pipeline": pipeline, **settings})
+
+
+def read_config(folder: Path, config_class: type[T]) -> T:
+    """Reads the config that a run was started with.
 
     Raises:
-        RunError: If `folder` holds no readable `config.json`.
+        RunError: If `folder` holds no readable `config.json`, or one of a version with
+            other settings.
     """
-    fields = read_run_json(folder, "config.json")
-    fields.pop("pipeline", None)
-    return config_class(**with_tuples(fields))
-
-
-def with_tuples(fields: dict[str, Any]) -> dict[str, Any]:
-    """Returns settings from JSON, which has lists only, as configs hold them."""
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+    settings = read_run_json(folder, "config.json")
+    settings.pop("pipeline", None)
+    try:
+        return make_config(config_class, settings, source=str(folder / "config.json"))
+    except ValueError as error:
+        raise RunError(str(error)) from error
 
 
 def read_run_json(folder: Path, name: str) -> dict[str, Any]:
     """Reads a JSON file of a run.
 
     Raises:
-        RunError: If it is not there or not JSON; the text says what to do.
+        RunError: If it is not there or not JSON; the message says what to do.
     """
     try:
         return json.loads((folder / name).read_text())
@@ -97,7 +113,7 @@ def read_run_json(folder: Path, name: str) -> dict[str, Any]:
 
 
 def resume_command(pipeline: str, folder: Path) -> str:
-    """Returns the command that goes on with a run."""
+    """Returns the command that resumes a run."""
     return f"modelyard run {pipeline} --resume {shlex.quote(str(folder))}"
 
 
@@ -105,7 +121,7 @@ def require_finished(folder: Path) -> None:
     """Makes sure that a run has its trained model.
 
     Raises:
-        RunError: If it has not; the text says how to finish it.
+        RunError: If it has not; the message says how to finish it.
     """
     if not (folder / "model.keras").exists():
         pipeline = read_run_json(folder, "config.json")["pipeline"]
@@ -115,9 +131,9 @@ def require_finished(folder: Path) -> None:
         )
 
 
-def describe_environment(model: keras.Model) -> dict[str, Any]:
+def describe_environment(model: Any) -> dict[str, Any]:
     """Returns versions, hardware, precision and the commit of our code."""
-    import keras  # Not at the top: reading a run's files needs no TensorFlow.
+    import keras  # Not at the top: reading the files of a run needs no Keras.
 
     from modelyard.training.precision import gpu_names
 

@@ -1,4 +1,4 @@
-"""Which random transformations training images get."""
+"""Settings of the random transformations of training images."""
 
 import dataclasses
 import math
@@ -9,20 +9,20 @@ from modelyard.data.settings import setting
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
-    """Which random transformations training images get; 0 or False is off.
+    """Augmentation options: random transformations of training images; 0 disables one.
 
-    Args:
-        shift: Largest shift in pixels, down or up and right or left. Whole pixels
-            (the usual "pad and crop") unless an affine transformation is on too.
-        flip: Mirror half of the images from left to right.
-        alternate_flip: Mirror each image in every other epoch, rather than half of
-            them at random; needs `flip`.
-        rotate: Largest rotation in degrees, either way.
-        scale: Largest relative change of size, in [0, 1): 0.1 is from 0.9 to 1.1.
-        shear: Largest shear in degrees, either way, in [0, 90).
-        cutout: Side in pixels of a square that is hidden. Its centre may be any
-            pixel, so that part of it can lie outside the image.
-        padding: What comes in at the border: "zero" (black), or "reflect" (the image
+    Attributes:
+        shift: Largest vertical and horizontal shift in pixels. Shifts are whole
+            pixels ("pad and crop") unless an affine transformation is enabled.
+        flip: Mirror half of the images horizontally.
+        alternate_flip: Mirror each image in every other epoch instead of at random;
+            requires `flip`.
+        rotate: Largest rotation in degrees, in both directions, in [0, 180].
+        scale: Largest relative change of size, in [0, 1); 0.1 scales by 0.9 to 1.1.
+        shear: Largest shear in degrees, in both directions, in [0, 90).
+        cutout: Side in pixels of a hidden square. Its centre can be any pixel, so
+            part of the square may lie outside the image.
+        padding: Filling of uncovered borders: "zero" (black), or "reflect" (the image
             mirrored at its border).
 
     Raises:
@@ -47,7 +47,7 @@ class Augmentation:
     )
 
     def __post_init__(self):
-        """Checks the ranges."""
+        """Checks the values."""
         for field, limit in (
             ("shift", math.inf),
             ("rotate", 180.0),
@@ -62,9 +62,7 @@ class Augmentation:
                     f"Received: {field}={value}"
                 )
         if self.alternate_flip and not self.flip:
-            raise ValueError(
-                "`alternate_flip` must come with `flip`. Received: flip=False"
-            )
+            raise ValueError("`alternate_flip` requires `flip`. Received: flip=False")
         if self.padding not in ("zero", "reflect"):
             raise ValueError(
                 f'`padding` must be "zero" or "reflect". Received: {self.padding!r}'
@@ -72,14 +70,17 @@ class Augmentation:
 
     @property
     def is_affine(self) -> bool:
-        """Whether pixels are interpolated."""
+        """Whether a transformation interpolates pixels."""
         return bool(self.rotate or self.scale or self.shear)
 
     def check_fits(self, image_shape: tuple[int, ...]) -> None:
-        """Raises `ValueError` if images are too small for a shift or a cutout.
+        """Checks that images are large enough for the shift and the cutout.
 
         Args:
             image_shape: `(height, width, channels)`.
+
+        Raises:
+            ValueError: If `shift` or `cutout` is not below both sides.
         """
         for field in ("shift", "cutout"):
             value = getattr(self, field)

@@ -1,0 +1,1 @@
+"""Image classification: from a data set to a checked SavedModel."""

@@ -1,0 +1,1 @@
+"""Text classification: from texts to a model that takes strings."""

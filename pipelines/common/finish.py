@@ -1,0 +1,135 @@
+"""The end of a run: report, export and what to do next."""
+
+import shlex
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from modelyard.pipelines.common.publishing import published
+from modelyard.reporting.page import Page, render_page
+from modelyard.reporting.run_page import DatasetFacts, ExportFacts, RunFacts
+from modelyard.training.checkpoint import Progress
+from modelyard.training.files import write_text
+from modelyard.training.run import Run
+from modelyard.training.run_folder import read_run_json
+
+
+def gather_facts(
+    run: Run, splits: Any, metrics: dict[str, Any], progress: Progress, *, unit: str
+) -> RunFacts:
+    """Gathers what page and model card of any run tell.
+
+    Args:
+        run: The run.
+        splits: The examples, with a card, findings and the splits themselves.
+        metrics: The content of `metrics.json`.
+        progress: History of the training.
+        unit: What an example is, as in "images".
+    """
+    config = read_run_json(run.folder, "config.json")
+    card = splits.card
+    return RunFacts(
+        title=f"{config['dataset']}: {config['model']}",
+        subtitle=(
+            f"{card.title}; {run.pipeline}, recipe {config['recipe']}, "
+            f"seed {config['seed']}"
+        ),
+        config=config,
+        environment=read_run_json(run.folder, "environment.json"),
+        history=pd.DataFrame(progress.history),
+        timing=metrics["timing"],
+        dataset=DatasetFacts(
+            title=card.title,
+            licence=card.licence,
+            citation=card.citation,
+            url=card.url,
+            split_sizes=split_sizes(splits),
+        ),
+        findings=splits.findings,
+        unit=unit,
+    )
+
+
+def finish(
+    run: Run,
+    *,
+    make_page: Callable[[ExportFacts | None], Page],
+    card: str,
+    export: Callable[[Path], Path],
+    summary: Sequence[str],
+    predict_inputs: str,
+) -> Path:
+    """Writes report and model card, exports, and prints the results.
+
+    Args:
+        run: The run, with its model saved and `metrics.json` written.
+        make_page: Makes the report page, with or without an export.
+        card: The model card.
+        export: Publishes the model of a run's folder.
+        summary: Lines on the results.
+        predict_inputs: What `modelyard predict` takes, as in its help.
+
+    Returns:
+        The folder of the run.
+    """
+    folder = run.folder
+    write_text(folder / "MODEL_CARD.md", card)
+    # Written first, so that it is there if the export is refused.
+    write_text(folder / "report.html", render_page(make_page(None)))
+    lines = [*summary, f"Report: {folder / 'report.html'}"]
+    if run.config.output.export:
+        exported = published(folder) or export(folder)
+        command = f"modelyard predict {shlex.quote(str(exported))} {predict_inputs}"
+        page = make_page(ExportFacts(exported, command))
+        write_text(folder / "report.html", render_page(page))
+        lines += [f"Export: {exported}", f"Predict: {command}"]
+    run.say("\n".join(lines))
+    return folder
+
+
+def training_timing(progress: Progress, examples_per_epoch: int) -> dict[str, Any]:
+    """Returns what `metrics.json` says about the speed of a training."""
+    seconds = progress.train_seconds
+    return {
+        "train_seconds": seconds,
+        "epochs": progress.epoch,
+        "examples_per_second": examples_per_epoch * progress.epoch / seconds,
+        "input_wait_share": progress.input_wait_seconds / seconds,
+    }
+
+
+def describe_training(timing: dict[str, Any]) -> str:
+    """Returns a line on the speed of a training."""
+    return (
+        f"Trained {timing['epochs']} epochs in {timing['train_seconds']:.1f} s: "
+        f"{timing['examples_per_second']:,.0f} examples/s, "
+        f"{timing['input_wait_share']:.1%} of the time waiting for input"
+    )
+
+
+def describe_splits(splits: Any, example: str) -> str:
+    """Returns the sizes of the splits and what their checks found, as text.
+
+    Args:
+        splits: The examples.
+        example: What an example is, as in "28x28x1".
+    """
+    sizes = ", ".join(f"{name} {n:,}" for name, n in split_sizes(splits).items())
+    found = "; ".join(
+        f"{name.replace('_', ' ')} {value}" for name, value in splits.findings.items()
+    )
+    return (
+        f"{splits.spec} ({splits.card.title}): {sizes}; {splits.num_classes} classes, "
+        f"{example}\nchecked: {found}"
+    )
+
+
+def split_sizes(splits: Any) -> dict[str, int]:
+    """Returns the number of examples by split."""
+    return {
+        "train": len(splits.train),
+        "validation": len(splits.validation),
+        "test": len(splits.test),
+    }

@@ -1,0 +1,1 @@
+"""Image encoding: from images to a few numbers each, and back."""
