@@ -173,17 +173,17 @@ def _serve(export):
         texts[i : i + _SERVED_BATCH] for i in range(0, len(texts), _SERVED_BATCH)
     ]
     with load_predictor(export) as predictor:
-        predictor.predict_texts(batches[0])
+        predictor.predict(batches[0])
         rounds = []
         for _ in range(5):
             began = time.perf_counter()
             for batch in batches:
-                predictor.predict_texts(batch)
+                predictor.predict(batch)
             rounds.append(len(texts) / (time.perf_counter() - began))
         singles = []
         for text in texts[:200]:
             began = time.perf_counter()
-            predictor.predict_texts([text])
+            predictor.predict([text])
             singles.append(time.perf_counter() - began)
     return {
         "strings_per_second": statistics.median(rounds),

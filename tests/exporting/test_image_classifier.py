@@ -124,7 +124,7 @@ def test_odd_pictures_are_answered_or_named_by_the_served_graph(published, tmp_p
     bad[0].write_text("These are words.")
     bad[1].write_bytes((tmp_path / "plain.png").read_bytes()[:40])
     with load_predictor(published) as predictor:
-        answers = predictor.predict_files([*good, *bad])
+        answers = predictor.predict([*good, *bad])
     expected = next(a for a in answers if a.input.endswith("plain.png"))
     for answer in answers[: len(good)]:
         assert not answer.error

@@ -102,7 +102,7 @@ def test_explanations_show_words_and_what_they_did(served, model, word_encoder):
 
 def test_odd_texts_are_answered_alone_and_together(published, served):
     with load_predictor(published) as predictor:
-        answers = predictor.predict_texts([*_ODD, *_TEXTS])
+        answers = predictor.predict([*_ODD, *_TEXTS])
     assert not [answer.error for answer in answers if answer.error]
     assert all(answer.label in _NAMES for answer in answers)
     for signature in ("serving_default", "embed", "explain"):

@@ -102,7 +102,7 @@ def test_export_passes_the_check_and_takes_any_string(export):
     assert result.ok, [rule for rule in result.rules if rule.ok is False]
     texts = ["a great film", "AN <br />AWFUL film!", "", b"\xff\xfe", "x" * 1_000_000]
     with load_predictor(export) as predictor:
-        good, bad, *odd = predictor.predict_texts(texts)
+        good, bad, *odd = predictor.predict(texts)
     assert (good.label, bad.label) == ("good", "bad")
     assert all(not answer.error for answer in odd)
 
