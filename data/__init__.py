@@ -1,1 +1,1 @@
-"""Data sets: the catalogue, loading, checks and `tf.data` input pipelines."""
+"""Data sets: catalogue, loading, checks and `tf.data` input pipelines."""

@@ -1,6 +1,6 @@
 """The catalogue of data sets, and the spec strings that name them.
 
-Nothing here imports TensorFlow: the command line lists data sets at once.
+Nothing here imports TensorFlow, so the command line lists data sets instantly.
 """
 
 import dataclasses
@@ -13,25 +13,13 @@ from urllib.parse import parse_qsl
 from modelyard.data.cards.card import Content, DatasetCard
 from modelyard.data.cards.images import IMAGE_CARDS
 from modelyard.data.cards.texts import TEXT_CARDS
-from modelyard.data.errors import DatasetError, DatasetUnavailableError
+from modelyard.data.errors import DatasetError
 from modelyard.data.names import suggest
-
-__all__ = [
-    "CATALOGUE",
-    "DatasetCard",
-    "DatasetError",
-    "DatasetSpec",
-    "DatasetUnavailableError",
-    "find_card",
-    "is_present",
-    "parse_spec",
-    "tfds_data_dir",
-]
 
 CATALOGUE: tuple[DatasetCard, ...] = IMAGE_CARDS + TEXT_CARDS
 
 FOLDS = 5
-# The user's own data: what it holds, and the options of its spec.
+# The user's own data: type of content, and the options of its spec.
 _OWN: dict[str, tuple[Content, tuple[str, ...]]] = {
     "folder": ("images", ("fold", "size", "channels")),
     "csv": ("texts", ("fold", "text", "label")),
@@ -46,15 +34,17 @@ _PIPELINES = {
 class DatasetSpec:
     """A parsed spec string.
 
-    Args:
+    Options that the spec leaves out are `None`.
+
+    Attributes:
         name: Name in the catalogue, "folder" or "csv".
-        path: The folder or the file, for "folder" and "csv" only.
-        fold: Which fifth is the test split, in [0, 5), for data without an official
-            one; `None` if not given.
+        path: The folder or file, for "folder" and "csv" only.
+        fold: Which fifth of the data is the test split, in [0, 5), for data without
+            an official test split.
         size: Height and width to resize to, for "folder" only.
         channels: 1 (grey) or 3 (colour), for "folder" only.
-        text: Column of the texts, for "csv" only; `None` if not given.
-        label: Column of the labels, for "csv" only; `None` if not given.
+        text: Column of the texts, for "csv" only.
+        label: Column of the labels, for "csv" only.
     """
 
     name: str
@@ -67,7 +57,7 @@ class DatasetSpec:
 
     @property
     def content(self) -> Content:
-        """What the examples are."""
+        """Whether the examples are images or texts."""
         if self.name in _OWN:
             return _OWN[self.name][0]
         return find_card(self.name).content
@@ -75,7 +65,7 @@ class DatasetSpec:
 
 @dataclasses.dataclass(frozen=True)
 class _Option:
-    """Allowed values of a whole-number option."""
+    """Allowed values of an integer option, and the rule in words."""
 
     values: range
     rule: str
@@ -89,20 +79,20 @@ _OPTIONS = {
 
 
 def parse_spec(spec: str, *, content: Content | None = None) -> DatasetSpec:
-    """Parses and checks the name of a data set.
+    """Parses and checks a spec string.
 
     Args:
         spec: `NAME`, `NAME?fold=2`, `folder:PATH?size=96&channels=1&fold=0` or
-            `csv:PATH?text=COLUMN&label=COLUMN&fold=0`. In the name of a column,
-            `&`, `?`, `+` and `%` are percent-encoded.
-        content: What the caller can use; `None` for both.
+            `csv:PATH?text=COLUMN&label=COLUMN&fold=0`. In column names, `&`, `?`,
+            `+` and `%` must be percent-encoded.
+        content: Type of content that the caller needs; `None` accepts any.
 
     Returns:
-        The parts of the spec.
+        The parsed spec.
 
     Raises:
-        DatasetError: If the name or an option is unknown, a value out of range, or
-            the data set holds something else than `content`.
+        DatasetError: If the name or an option is unknown, a value is out of range, or
+            the data set does not hold `content`.
     """
     own, colon, rest = spec.partition(":")
     if colon and own in _OWN:
@@ -120,16 +110,16 @@ def parse_spec(spec: str, *, content: Content | None = None) -> DatasetSpec:
 
 
 def find_card(name: str) -> DatasetCard:
-    """Looks a data set up in the catalogue.
+    """Looks up a data set in the catalogue.
 
     Args:
-        name: Its exact name.
+        name: Exact name of the data set.
 
     Returns:
-        Its card.
+        The card of the data set.
 
     Raises:
-        DatasetError: If there is none of that name; names the nearest ones.
+        DatasetError: If the name is unknown. The message suggests similar names.
     """
     cards = {card.name: card for card in CATALOGUE}
     if name in cards:
@@ -141,24 +131,24 @@ def find_card(name: str) -> DatasetCard:
 
 
 def tfds_data_dir() -> Path:
-    """Finds the folder of prepared TensorFlow Datasets.
+    """Returns the folder of prepared TensorFlow Datasets.
 
     Returns:
-        `TFDS_DATA_DIR` if that is set, else `~/tensorflow_datasets`.
+        The value of `TFDS_DATA_DIR` if set, else `~/tensorflow_datasets`.
     """
     given = os.environ.get("TFDS_DATA_DIR")
     return Path(given or "~/tensorflow_datasets").expanduser()
 
 
 def is_present(card: DatasetCard, data_dir: Path | None = None) -> bool:
-    """Tells whether a data set is on this machine.
+    """Checks whether a data set can be loaded without a download.
 
     Args:
         card: A card of the catalogue.
         data_dir: Folder of prepared TensorFlow Datasets; `tfds_data_dir()` if `None`.
 
     Returns:
-        Whether it can be loaded without a download.
+        Whether the data set is on this machine.
     """
     if card.package is not None:
         return importlib.util.find_spec(card.package) is not None
@@ -169,8 +159,8 @@ def is_present(card: DatasetCard, data_dir: Path | None = None) -> bool:
 
 
 def _parse_own(spec, own, rest):
-    """Parses what is behind `folder:` or `csv:`."""
-    # A path may contain a question mark, options are behind the last one.
+    """Parses the part after `folder:` or `csv:`."""
+    # A path may contain question marks; the options follow the last one.
     path, mark, query = rest.rpartition("?")
     if not mark:
         path, query = query, ""
@@ -183,7 +173,7 @@ def _parse_own(spec, own, rest):
 
 
 def _parse_options(spec, query, *, allowed):
-    """Reads `key=value&...`: names of columns, and whole numbers."""
+    """Parses `key=value&...` into column names and integers."""
     options: dict[str, Any] = {}
     for key, value in parse_qsl(query, keep_blank_values=True):
         if key not in allowed:
@@ -192,12 +182,12 @@ def _parse_options(spec, query, *, allowed):
                 f"Unknown option `{key}`. Options of this data set: {known}. "
                 f"Received: spec={spec!r}"
             )
-        options[key] = _whole_number(key, value) if key in _OPTIONS else value
+        options[key] = _parse_integer(key, value) if key in _OPTIONS else value
     return options
 
 
-def _whole_number(key, value):
-    """Reads one whole number and checks its range."""
+def _parse_integer(key, value):
+    """Parses an integer option and checks its range."""
     option = _OPTIONS[key]
     if not value.isdecimal() or int(value) not in option.values:
         raise DatasetError(f"`{key}` must be {option.rule}. Received: {key}={value}")

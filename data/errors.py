@@ -1,9 +1,9 @@
-"""What can be wrong with a data set."""
+"""Errors about data sets."""
 
 
 class DatasetError(ValueError):
-    """A data set is misnamed, or its data cannot be trained on."""
+    """The name of a data set is wrong, or its data cannot be trained on."""
 
 
 class DatasetUnavailableError(RuntimeError):
-    """A data set is neither on this machine nor to be had."""
+    """A data set is not installed, and could not be downloaded."""

@@ -1,4 +1,4 @@
-"""How long a training waits for its input."""
+"""Measures how long training waits for input."""
 
 import tensorflow as tf
 
@@ -8,8 +8,8 @@ from modelyard.data.stream import plain_options
 class InputClock:
     """Measures how long the consumer of a dataset waits for its elements.
 
-    A share of waiting near zero means that the input pipeline keeps up; near the
-    whole time of training, that it is the bottleneck.
+    If the wait is close to zero, the input pipeline keeps up; if it is close to the
+    training time, the input pipeline is the bottleneck.
     """
 
     def __init__(self) -> None:
@@ -19,25 +19,25 @@ class InputClock:
 
     @property
     def wait_seconds(self) -> float:
-        """Seconds waited so far, over all iterations."""
+        """Total seconds waited so far."""
         return float(self._waited.numpy())
 
     def attach(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
         """Puts the clock between a dataset and its consumer.
 
         Args:
-            dataset: Any dataset; what it prefetches itself costs no waiting.
+            dataset: Any dataset. Elements that it has already prefetched add no wait.
 
         Returns:
-            A dataset of the same elements, to be consumed as it is: anything that
-            prefetches behind the clock would hide the waiting.
+            A dataset of the same elements. Consume it directly: prefetching after the
+            clock would hide the wait.
         """
 
         def stop(asked_at, element):
             self._waited.assign_add(tf.timestamp() - asked_at)
             return element
 
-        # `zip` asks its parts in turn: first the time, then the element.
+        # `zip` reads its inputs in turn: first the time, then the element.
         asked = tf.data.Dataset.counter().map(lambda _: tf.timestamp())
         clocked = tf.data.Dataset.zip(asked, dataset).map(stop)
         options = plain_options()

@@ -1,4 +1,4 @@
-"""Checks of the labels of all splits before any time is spent on training."""
+"""Checks of the labels of all splits before training."""
 
 from collections.abc import Sequence
 
@@ -8,16 +8,16 @@ from modelyard.data.errors import DatasetError
 
 
 def check_labels(labels: dict[str, np.ndarray], class_names: Sequence[str]) -> None:
-    """Raises on labels that cannot be trained on.
+    """Checks that the labels can be trained on.
 
     Args:
-        labels: int64 `(n,)` of the splits "train", "validation" and "test", in
-            [0, number of classes).
-        class_names: Name of each class.
+        labels: int64 `(n,)` for each of the splits "train", "validation" and "test",
+            in [0, number of classes).
+        class_names: Class names in label order.
 
     Raises:
         DatasetError: If a label is out of range, a split is empty, or a class has no
-            training example.
+            training examples.
     """
     for split, values in labels.items():
         _check_split(split, values, len(class_names))
@@ -32,7 +32,7 @@ def check_labels(labels: dict[str, np.ndarray], class_names: Sequence[str]) -> N
 
 
 def _check_split(split, labels, num_classes):
-    """Raises if a split is empty or has labels of no class."""
+    """Raises if a split is empty or a label is out of range."""
     if not len(labels):
         raise DatasetError(f"The {split} split is empty.")
     if labels.min() < 0 or labels.max() >= num_classes:

@@ -1,4 +1,4 @@
-"""Stratified cuts of a data set. All of them return sorted indices."""
+"""Stratified splits of a data set. All functions return sorted indices."""
 
 from collections.abc import Sequence
 
@@ -11,16 +11,16 @@ from modelyard.data.errors import DatasetError
 def cut_test(
     labels: np.ndarray, fold: int, class_names: Sequence[str], *, way_out: str = ""
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Makes one stratified fifth the test split; the same one for every seed.
+    """Uses one stratified fifth as the test split, the same one for every seed.
 
     Args:
         labels: int64 `(n,)`.
         fold: Which fifth, in [0, 5).
-        class_names: Name of each class.
-        way_out: What the user can do instead, for the error.
+        class_names: Class names in label order.
+        way_out: An alternative for the user, appended to the error message.
 
     Returns:
-        Indices of train and of test.
+        Indices of train, and of test.
 
     Raises:
         DatasetError: If a class has fewer than 5 examples.
@@ -39,16 +39,16 @@ def cut_validation(
     class_names: Sequence[str],
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cuts validation from train, at least one example of each class for both.
+    """Splits validation from train, with at least one example of each class in both.
 
     Args:
         labels: int64 `(n,)` of train.
-        share: What becomes validation, in (0, 1). Each class keeps its share.
-        class_names: Name of each class.
-        rng: Where chance comes from.
+        share: Share of the examples that becomes validation, in (0, 1); stratified.
+        class_names: Class names in label order.
+        rng: Random number generator.
 
     Returns:
-        Indices of what stays in train, and of validation.
+        Indices of the remaining training examples, and of validation.
 
     Raises:
         DatasetError: If a class has fewer than 2 examples.
@@ -66,16 +66,16 @@ def cut_validation(
 def limit_train(
     labels: np.ndarray, most: int, num_classes: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Leaves at most `most` examples, with the classes in proportion.
+    """Draws at most `most` examples, with the classes in proportion.
 
     Args:
         labels: int64 `(n,)` of train.
         most: `max_train_examples`.
         num_classes: Number of classes.
-        rng: Where chance comes from.
+        rng: Random number generator.
 
     Returns:
-        Indices of what is left.
+        Indices of the examples to keep.
 
     Raises:
         ValueError: If `most` is below `num_classes`.
@@ -93,12 +93,12 @@ def limit_train(
 def draw_stratified(
     labels: np.ndarray, size: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Draws examples so that each class keeps its share.
+    """Draws a stratified sample without replacement.
 
     Args:
         labels: int64 `(n,)`.
-        size: How many to draw, at least the number of classes and at most `n`.
-        rng: Where chance comes from.
+        size: Number of examples to draw, from the number of classes to `n`.
+        rng: Random number generator.
 
     Returns:
         Sorted indices `(size,)`, at least one of each class.
@@ -107,13 +107,13 @@ def draw_stratified(
     ideal = counts * size / len(labels)
     quotas = np.maximum(np.floor(ideal).astype(int), 1)
     while quotas.sum() != size:
-        # What rounding left over goes to the class that is owed most; what it
-        # took too much is given back by the class that owes most.
-        owed = ideal - quotas
+        # If rounding left too few, the class furthest below its ideal gains one; if
+        # it took too many, the class furthest above its ideal loses one.
+        shortfall = ideal - quotas
         if quotas.sum() < size:
-            quotas[np.argmax(owed)] += 1
+            quotas[np.argmax(shortfall)] += 1
         else:
-            quotas[np.argmin(np.where(quotas > 1, owed, np.inf))] -= 1
+            quotas[np.argmin(np.where(quotas > 1, shortfall, np.inf))] -= 1
     drawn = [
         rng.choice(np.flatnonzero(labels == label), quota, replace=False)
         for label, quota in zip(classes, quotas, strict=True)
@@ -122,13 +122,13 @@ def draw_stratified(
 
 
 def check_share(validation_share: float) -> None:
-    """Raises unless some examples stay in train and some do not.
+    """Checks that neither train nor validation would be empty.
 
     Args:
         validation_share: Share of train that becomes validation.
 
     Raises:
-        ValueError: If it is not in (0, 1).
+        ValueError: If `validation_share` is not in (0, 1).
     """
     if not 0 < validation_share < 1:
         raise ValueError(
@@ -138,7 +138,7 @@ def check_share(validation_share: float) -> None:
 
 
 def _check_class_sizes(labels, least, class_names, purpose):
-    """Raises if a class that occurs has too few examples."""
+    """Raises if a class has some examples but fewer than `least`."""
     classes, counts = np.unique(labels, return_counts=True)
     small = [
         f"{class_names[label]!r} ({count})"

@@ -1,13 +1,13 @@
-"""What all our `tf.data` pipelines share: options, and a check of arguments."""
+"""Options and argument checks shared by all `tf.data` pipelines."""
 
 import tensorflow as tf
 
 
 def plain_options() -> tf.data.Options:
-    """Returns options without the thread that tunes `tf.data.AUTOTUNE`.
+    """Returns options that disable the `tf.data.AUTOTUNE` thread.
 
-    It sleeps for seconds at a time, and destroying an iterator waits for it: every
-    `fit` would end with a pause.
+    That thread sleeps for seconds at a time, and destroying an iterator waits for it,
+    so every `fit` would end with a pause.
     """
     options = tf.data.Options()
     options.autotune.enabled = False
@@ -15,15 +15,16 @@ def plain_options() -> tf.data.Options:
 
 
 def check_stream(seed: int, epochs: int, first_epoch: int) -> None:
-    """Raises unless these describe the batches of a run, or of the rest of one.
+    """Checks the arguments of a training stream.
 
     Args:
-        seed: Seed of the order.
+        seed: Seed of the order of examples.
         epochs: Epochs of the whole run.
         first_epoch: Epoch to start at.
 
     Raises:
-        ValueError: If the epoch is not in [0, epochs) or the seed not in [0, 2**31).
+        ValueError: If `first_epoch` is not in [0, epochs) or `seed` is not in
+            [0, 2**31).
     """
     if not 0 <= first_epoch < epochs:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Data sets of TensorFlow Datasets: prepared ones as they are, others downloaded."""
+"""Access to TensorFlow Datasets; downloads data sets that are not prepared."""
 
 import logging
 from pathlib import Path
@@ -18,7 +18,7 @@ _EMBEDDED = {
 
 
 def open_builder(card: DatasetCard, data_dir: Path) -> Any:
-    """Finds a data set; downloads it only if it is not prepared yet.
+    """Opens a data set; downloads and prepares it first if necessary.
 
     Args:
         card: A card with a `tfds_name`.
@@ -28,9 +28,9 @@ def open_builder(card: DatasetCard, data_dir: Path) -> Any:
         The `tfds.core.DatasetBuilder`, ready for `as_dataset`.
 
     Raises:
-        DatasetUnavailableError: If it has to be downloaded and cannot be.
+        DatasetUnavailableError: If the download fails.
     """
-    import tensorflow_datasets as tfds  # Slow to import; not needed elsewhere.
+    import tensorflow_datasets as tfds  # Slow to import.
 
     builder = tfds.builder(card.tfds_name, data_dir=data_dir)
     if not builder.is_prepared():
@@ -41,18 +41,18 @@ def open_builder(card: DatasetCard, data_dir: Path) -> Any:
 def _download(builder, card, data_dir):
     """Downloads and prepares a data set."""
     try:
-        # TensorFlow Datasets asks each server ten times over minutes and sets no
-        # time limit, so a machine without a network has to be found out before.
+        # TensorFlow Datasets retries each server ten times over minutes, without a
+        # timeout, so a missing network is detected here.
         requests.head(card.download_url, timeout=_PROBE_SECONDS).close()
         _logger.info("Downloading %s to %s", card.name, data_dir)
         builder.download_and_prepare()
     except Exception as error:
-        # Whatever went wrong, the answer for the user is the same.
+        # Whatever the cause, the user has the same options.
         raise DatasetUnavailableError(
             f"The data set {card.name!r} is not prepared in "
-            f"{data_dir / card.tfds_name}, and its download failed "
+            f"{data_dir / card.tfds_name}, and could not be downloaded "
             f"({card.download_url}: {type(error).__name__}: {error}). Prepare it on a "
-            "machine with a network and copy the folder, or set `TFDS_DATA_DIR` to "
-            "where it is. Without a network, the embedded data sets work: "
+            "machine with network access and copy the folder, or set `TFDS_DATA_DIR` "
+            "to the folder that contains it. Data sets that need no download: "
             f"{_EMBEDDED[card.content]}."
         ) from error

@@ -1,1 +1,1 @@
-"""Cards of the data sets: what is known before one is loaded."""
+"""Cards that describe the data sets of the catalogue."""

@@ -10,25 +10,25 @@ Content = Literal["images", "texts"]
 class DatasetCard:
     """What is known about a data set before it is loaded.
 
-    Args:
-        name: What a spec calls it.
-        title: One line for people.
-        source: Where it comes from: "tfds" (TensorFlow Datasets), "embedded" (files
-            that a dependency ships), or the user's own "folder" or "file".
-        example_shape: `(height, width, channels)` of an image, uint8; `()` where
-            the examples are texts.
-        class_names: Name of each class, in the order of the labels.
+    Attributes:
+        name: Name of the data set in a spec.
+        title: One-line description.
+        source: "tfds" (TensorFlow Datasets), "embedded" (shipped by a dependency), or
+            the user's own "folder" or "file".
+        example_shape: `(height, width, channels)` of the uint8 images; `()` if the
+            examples are texts.
+        class_names: Class names in label order.
         splits: Official sizes, such as `{"train": 60000, "test": 10000}`, or
-            `{"all": 1797}` where there is no official test split.
-        licence: Its terms, as publicly known.
-        permitted_use: What a user may do with it.
+            `{"all": 1797}` if there is no official test split.
+        licence: Licence terms, as publicly known.
+        permitted_use: What the licence permits.
         url: Home page.
-        citation: What its authors ask to cite.
-        tfds_name: Name in TensorFlow Datasets, with its config.
+        citation: The publication to cite.
+        tfds_name: Name in TensorFlow Datasets, including the config.
         download_url: One of the files that TensorFlow Datasets downloads.
-        label_offset: What to subtract from the labels of the source.
-        transpose: Whether the source has rows and columns of the images exchanged.
-        package: The Python package that ships the data, where it is optional.
+        label_offset: Value to subtract from the labels of the source.
+        transpose: Whether the source stores images with rows and columns swapped.
+        package: Optional Python package that ships the data.
     """
 
     name: str
@@ -49,10 +49,10 @@ class DatasetCard:
 
     @property
     def content(self) -> Content:
-        """What an example is."""
+        """Whether the examples are images or texts."""
         return "images" if self.example_shape else "texts"
 
     @property
     def has_official_test(self) -> bool:
-        """Whether the data set comes with its own test split."""
+        """Whether the data set has an official test split."""
         return "test" in self.splits

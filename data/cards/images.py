@@ -7,7 +7,7 @@ from modelyard.data.cards.card import DatasetCard
 
 _CIFAR_TERMS: dict[str, Any] = {
     "licence": "No licence stated; the authors ask for the citation",
-    "permitted_use": "Common in research; no grant is made, so ask before selling",
+    "permitted_use": "Common in research; not licensed, so ask before commercial use",
     "url": "https://www.cs.toronto.edu/~kriz/cifar.html",
     "citation": (
         "A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, "
@@ -36,7 +36,7 @@ IMAGE_CARDS = (
         class_names=tuple(string.digits),
         splits={"train": 60_000, "test": 10_000},
         licence="CC BY-SA 3.0, copyright Yann LeCun and Corinna Cortes",
-        permitted_use="Any, with attribution; share adaptations alike",
+        permitted_use="Any, with attribution and the same licence for adaptations",
         url="http://yann.lecun.com/exdb/mnist/",
         citation=(
             "Y. LeCun, C. Cortes, C. Burges, MNIST handwritten digit database, "
@@ -50,7 +50,7 @@ IMAGE_CARDS = (
     ),
     DatasetCard(
         name="fashion_mnist",
-        title="Articles of clothing, 28x28 grey",
+        title="Photographs of clothing, 28x28 grey",
         source="tfds",
         example_shape=(28, 28, 1),
         class_names=(
@@ -67,7 +67,7 @@ IMAGE_CARDS = (
         ),
         splits={"train": 60_000, "test": 10_000},
         licence="MIT, copyright Zalando SE",
-        permitted_use="Any, with the copyright notice",
+        permitted_use="Any; keep the copyright notice",
         url="https://github.com/zalandoresearch/fashion-mnist",
         citation=(
             "H. Xiao, K. Rasul, R. Vollgraf, Fashion-MNIST: a Novel Image Dataset for "
@@ -87,7 +87,7 @@ IMAGE_CARDS = (
         class_names=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
         splits={"train": 60_000, "test": 10_000},
         licence="CC BY-SA 4.0",
-        permitted_use="Any, with attribution; share adaptations alike",
+        permitted_use="Any, with attribution and the same licence for adaptations",
         url="http://codh.rois.ac.jp/kmnist/index.html.en",
         citation=(
             "T. Clanuwat et al., Deep Learning for Classical Japanese Literature, "
@@ -100,13 +100,13 @@ IMAGE_CARDS = (
     ),
     DatasetCard(
         name="emnist/letters",
-        title="Handwritten letters, upper and lower case as one, 28x28 grey",
+        title="Handwritten letters, upper and lower case merged, 28x28 grey",
         source="tfds",
         example_shape=(28, 28, 1),
         class_names=tuple(string.ascii_lowercase),
         splits={"train": 88_800, "test": 14_800},
         licence="No licence stated; made from NIST Special Database 19",
-        permitted_use="Common in research; no grant is made, so ask before selling",
+        permitted_use="Common in research; not licensed, so ask before commercial use",
         url="https://www.nist.gov/itl/products-and-services/emnist-dataset",
         citation=(
             "G. Cohen, S. Afshar, J. Tapson, A. van Schaik, EMNIST: an extension of "
@@ -114,7 +114,7 @@ IMAGE_CARDS = (
         ),
         tfds_name="emnist/letters",
         download_url="https://biometrics.nist.gov/cs_links/EMNIST/gzip.zip",
-        label_offset=1,  # The files number the letters from 1.
+        label_offset=1,  # The files number letters from 1.
         transpose=True,
     ),
     DatasetCard(
@@ -141,7 +141,7 @@ IMAGE_CARDS = (
     ),
     DatasetCard(
         name="cifar100",
-        title="Photographs of 100 kinds of things, 32x32 colour",
+        title="Photographs of 100 kinds of objects, 32x32 colour",
         source="tfds",
         example_shape=(32, 32, 3),
         class_names=tuple(_CIFAR100_NAMES.split()),
@@ -152,7 +152,7 @@ IMAGE_CARDS = (
     ),
     DatasetCard(
         name="digits",
-        title="Handwritten digits, 8x8 grey, embedded in scikit-learn",
+        title="Handwritten digits, 8x8 grey, included in scikit-learn",
         source="embedded",
         example_shape=(8, 8, 1),
         class_names=tuple(string.digits),
@@ -168,8 +168,8 @@ IMAGE_CARDS = (
     DatasetCard(
         name="photos",
         title=(
-            "Which photograph is this 32x32 colour patch from? Pictures embedded in "
-            "scikit-learn and scikit-image"
+            "32x32 colour patches, labelled with the photograph they come from; "
+            "included in scikit-learn and scikit-image"
         ),
         source="embedded",
         example_shape=(32, 32, 3),

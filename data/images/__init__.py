@@ -1,1 +1,1 @@
-"""Images: loading, checks, augmentation and batches."""
+"""Images: loading, checks, augmentation and batching."""

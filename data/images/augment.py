@@ -1,4 +1,4 @@
-"""Random transformations of whole batches of images."""
+"""Random transformations of image batches."""
 
 import math
 
@@ -15,19 +15,19 @@ def augment_images(
     fill: float | tf.Tensor = 0.0,
     mirrored: tf.Tensor | None = None,
 ) -> tf.Tensor:
-    """Transforms each image of a batch in its own random way.
+    """Transforms the images of a batch, each at random.
 
     Args:
-        images: uint8 `(batch, height, width, channels)`, all static.
-        augmentation: What to do.
+        images: uint8 `(batch, height, width, channels)` with a static shape.
+        augmentation: Transformations to apply.
         seed: int64 `(2,)`; the same seed gives the same result.
         fill: Colour of cutout squares in [0, 255], a scalar or `(channels,)`.
-        mirrored: Which images `flip` mirrors, bool `(batch,)`; random if `None`.
+        mirrored: Images that `flip` mirrors, bool `(batch,)`; random if `None`.
 
     Returns:
         uint8 `(batch, height, width, channels)`.
     """
-    # One draw in [0, 1) of all the random numbers of a batch.
+    # All random numbers of the batch, in [0, 1), in one draw.
     draws = tf.unstack(
         tf.random.stateless_uniform((8, images.shape[0]), seed, alg="philox")
     )
@@ -50,8 +50,8 @@ def _move_pixels(images, augmentation, draws, mirrored):
     slant = tf.tan(_between(draws[4], augmentation.shear * math.pi / 180))
     size = 1 + _between(draws[5], augmentation.scale)
 
-    # Output pixel to input pixel: from the output's centre, turned and slanted,
-    # to the input's centre, shifted.
+    # Maps output to input pixels: relative to the centre of the output, rotated and
+    # sheared, then relative to the shifted centre of the input.
     cos, sin = tf.cos(angle) / size, tf.sin(angle) / size
     xx, xy = mirror * cos, mirror * (slant * cos - sin)
     yx, yy = sin, slant * sin + cos
@@ -61,7 +61,7 @@ def _move_pixels(images, augmentation, draws, mirrored):
     zero = tf.zeros(batch)
 
     if augmentation.is_affine:
-        # The op cuts fractions off uint8, which would darken the images.
+        # With uint8 the op truncates fractions, which would darken the images.
         images = tf.cast(images, tf.float32)
     moved = tf.raw_ops.ImageProjectiveTransformV3(
         images=images,
@@ -77,7 +77,7 @@ def _move_pixels(images, augmentation, draws, mirrored):
 
 
 def _cut_out(images, side, draws, fill):
-    """Hides a square of each image behind the colour `fill`."""
+    """Fills a random square of each image with the colour `fill`."""
     batch, height, width, channels = images.shape
     hidden = []
     for draw, length in zip(draws, (height, width), strict=True):
@@ -85,8 +85,8 @@ def _cut_out(images, side, draws, fill):
         distance = tf.range(length) - first[:, tf.newaxis]
         hidden.append((distance >= 0) & (distance < side))
     rows, columns = hidden
-    # Flat rows of plain bytes and no broadcasting in `tf.where`: three times faster
-    # than a mask (batch, height, width, 1).
+    # Flat rows without broadcasting in `tf.where` are three times faster than a mask
+    # (batch, height, width, 1).
     columns = tf.repeat(columns, channels, axis=1)
     mask = rows[:, :, tf.newaxis] & columns[:, tf.newaxis, :]
     colour = tf.cast(tf.round(fill), tf.uint8)
@@ -97,5 +97,5 @@ def _cut_out(images, side, draws, fill):
 
 
 def _between(draw, limit):
-    """Stretches [0, 1) to [-limit, limit)."""
+    """Rescales [0, 1) to [-limit, limit)."""
     return (2 * draw - 1) * limit

@@ -1,4 +1,4 @@
-"""Checks of image splits before any time is spent on training."""
+"""Checks of image splits before training."""
 
 import hashlib
 from collections.abc import Sequence
@@ -13,22 +13,22 @@ def check_splits(
     labels: dict[str, np.ndarray],
     class_names: Sequence[str],
 ) -> dict[str, int]:
-    """Raises on splits that cannot be trained on; counts doubtful examples.
+    """Checks that splits can be trained on, and counts exact duplicates.
 
     Args:
-        images: uint8 `(n, height, width, channels)` of the splits "train",
+        images: uint8 `(n, height, width, channels)` for each of the splits "train",
             "validation" and "test".
-        labels: int64 `(n,)` of the same splits, in [0, number of classes).
-        class_names: Name of each class.
+        labels: int64 `(n,)` for each split, in [0, number of classes).
+        class_names: Class names in label order.
 
     Returns:
-        `train_repeats`, the training examples whose very pixels came before in
-        train, and `train_validation_duplicates` and `train_test_duplicates`, the
-        examples of those splits whose very pixels are in train.
+        Counts: `train_repeats`, exact duplicates of earlier training images;
+        `train_validation_duplicates` and `train_test_duplicates`, validation and test
+        images that are exact duplicates of training images.
 
     Raises:
         DatasetError: If a label is out of range, a split is empty, or a class has no
-            training example.
+            training examples.
     """
     check_labels(labels, class_names)
     digests = {split: _digests(pixels) for split, pixels in images.items()}

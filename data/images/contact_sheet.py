@@ -8,20 +8,22 @@ from matplotlib.figure import Figure
 from modelyard.data.images.loading import ImageSplits
 
 _MOST_ROWS = 30
-_CELL = 72  # Pixels of a picture with its margin, at `_DPI`.
+_CELL = 72  # Side of an image with its margin, in pixels.
 _DPI = 144
 
 
 def save_contact_sheet(
     splits: ImageSplits, path: Path, *, per_class: int = 10, seed: int = 0
 ) -> None:
-    """Draws a PNG with a row of training images for each class.
+    """Saves a PNG file with a row of training images for each class.
+
+    Only the first 30 classes are shown.
 
     Args:
         splits: The data set.
-        path: File to write. Of more than 30 classes, the first 30 are shown.
-        per_class: Images in a row, at least 1.
-        seed: Seed of their choice.
+        path: File to write.
+        per_class: Images per row, at least 1.
+        seed: Seed of the random choice of images.
 
     Raises:
         ValueError: If `per_class` is below 1.
@@ -75,7 +77,7 @@ def save_contact_sheet(
 
 
 def _show(axes, image):
-    """Draws one image without frame or ticks."""
+    """Draws one image without a frame or ticks."""
     axes.set_axis_off()
     if image.shape[-1] == 1:
         axes.imshow(image[..., 0], cmap="gray", vmin=0, vmax=255)
@@ -84,5 +86,5 @@ def _show(axes, image):
 
 
 def _shorten(name):
-    """Cuts a long class name."""
+    """Truncates a long class name."""
     return name if len(name) <= 24 else f"{name[:23]}…"

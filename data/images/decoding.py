@@ -1,4 +1,4 @@
-"""Decoding of encoded images, the same for training and for the served graph."""
+"""Decodes image files, identically in training and in the served graph."""
 
 import tensorflow as tf
 
@@ -6,26 +6,26 @@ import tensorflow as tf
 def decode_image_bytes(
     encoded: tf.Tensor, *, height: int, width: int, channels: int
 ) -> tf.Tensor:
-    """Decodes one image file to the pixels that a model takes.
+    """Decodes an image file to pixels of the model's input shape.
 
-    Works eagerly, in `tf.data` and in a SavedModel. Transparency is dropped, 16-bit
-    images lose their low bits, and of an animated GIF the first frame is taken. An
-    image of the right size keeps its pixels exactly; another one is resized with an
-    antialiased bilinear filter, without regard to its aspect ratio.
+    Works eagerly, in `tf.data` and in a SavedModel. Drops transparency and the low
+    bits of 16-bit images, and uses the first frame of an animated GIF. Images of the
+    right size keep their exact pixels; others are resized with an antialiased bilinear
+    filter, ignoring the aspect ratio.
 
     Args:
-        encoded: Scalar string: a JPEG, PNG, GIF or 24-bit BMP file.
-        height: Rows of the result.
-        width: Columns of the result.
+        encoded: Scalar string: the content of a JPEG, PNG, GIF or 24-bit BMP file.
+        height: Height of the result.
+        width: Width of the result.
         channels: 3 for RGB, 1 for grey (ITU-R BT.601 luma).
 
     Returns:
-        float32 `(height, width, channels)`, whole values in [0, 255], so that a cast
-        to uint8 loses nothing.
+        float32 `(height, width, channels)`, integer values in [0, 255], so a cast to
+        uint8 is lossless.
 
     Raises:
         ValueError: If `channels` is neither 1 nor 3.
-        tf.errors.InvalidArgumentError: At run time, if the bytes are no such file.
+        tf.errors.InvalidArgumentError: At run time, if the bytes cannot be decoded.
     """
     if channels not in (1, 3):
         raise ValueError(f"`channels` must be 1 or 3. Received: channels={channels}")
@@ -34,8 +34,8 @@ def decode_image_bytes(
     size = tf.shape(image)
     image = tf.cast(image, tf.float32)
     if channels == 1:
-        # In floating point: the weights add up to 0.9999, and whole numbers would
-        # be cut to one less.
+        # In floating point, because the weights add up to 0.9999 and integers would
+        # be truncated to one less.
         image = tf.image.rgb_to_grayscale(image)
     image = tf.cond(
         (size[0] == height) & (size[1] == width),

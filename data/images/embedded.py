@@ -1,4 +1,4 @@
-"""Small real image data that ships with scikit-learn and scikit-image."""
+"""Small real image data sets included in scikit-learn and scikit-image."""
 
 import importlib.resources
 
@@ -8,7 +8,7 @@ import tensorflow as tf
 from modelyard.data.errors import DatasetUnavailableError
 from modelyard.data.images.examples import Examples
 
-# The photographs in the order of the class names of the card.
+# In the order of the class names on the card.
 _PHOTOGRAPHS = (
     ("sklearn.datasets.images", "china.jpg"),
     ("sklearn.datasets.images", "flower.jpg"),
@@ -21,14 +21,14 @@ _PHOTOGRAPHS = (
     ("skimage.data", "ihc.png"),
 )
 _PATCH_SIDE = 32
-_MOST_PATCHES = 400  # Of one photograph, so that none outweighs the others.
+_MOST_PATCHES = 400  # Per photograph, so that no class dominates.
 
 
 def load_digits() -> Examples:
-    """Reads scikit-learn's handwritten digits.
+    """Loads scikit-learn's handwritten digits.
 
     Returns:
-        1,797 grey images, uint8 `(1797, 8, 8, 1)`, stretched from 0..16 to 0..255.
+        1,797 grey images, uint8 `(1797, 8, 8, 1)`, rescaled from 0..16 to 0..255.
     """
     import sklearn.datasets  # Slow to import.
 
@@ -38,16 +38,16 @@ def load_digits() -> Examples:
 
 
 def load_photos() -> Examples:
-    """Cuts photographs into patches, labelled with the photograph.
+    """Loads patches of photographs, labelled with the photograph.
 
-    The patches lie on a grid and do not overlap, so no pixel is in two of them.
-    Plain ones, such as the black around the retina, are left out.
+    The patches lie on a grid and do not overlap. Uniform patches, such as the black
+    background of the retina, are dropped.
 
     Returns:
         Colour images, uint8 `(n, 32, 32, 3)`.
 
     Raises:
-        DatasetUnavailableError: If a photograph is not in the installed package.
+        DatasetUnavailableError: If a photograph is missing from the installed package.
     """
     rng = np.random.default_rng(0)
     patches = [_cut(_read_photograph(*source), rng) for source in _PHOTOGRAPHS]
@@ -60,14 +60,14 @@ def _read_photograph(package, file_name):
     file = importlib.resources.files(package) / file_name
     if not file.is_file():
         raise DatasetUnavailableError(
-            f"The data set 'photos' needs {file_name}, which the installed package "
-            f"{package.split('.')[0]} does not have. Use 'digits' instead."
+            f"The data set 'photos' needs {file_name}, which is missing from the "
+            f"installed package {package.split('.')[0]}. Use 'digits' instead."
         )
     return tf.io.decode_image(file.read_bytes(), channels=3).numpy()
 
 
 def _cut(photograph, rng):
-    """Cuts a photograph into at most `_MOST_PATCHES` patches with something on them."""
+    """Cuts a photograph into at most `_MOST_PATCHES` patches that are not uniform."""
     rows, columns = (length // _PATCH_SIDE for length in photograph.shape[:2])
     grid = photograph[: rows * _PATCH_SIDE, : columns * _PATCH_SIDE]
     grid = grid.reshape(rows, _PATCH_SIDE, columns, _PATCH_SIDE, 3)

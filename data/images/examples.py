@@ -7,9 +7,9 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class Examples:
-    """Images with their labels.
+    """Images and their labels.
 
-    Args:
+    Attributes:
         images: uint8 `(n, height, width, channels)`.
         labels: int64 `(n,)`.
     """
@@ -18,16 +18,16 @@ class Examples:
     labels: np.ndarray
 
     def __len__(self) -> int:
-        """Counts the examples."""
+        """Returns the number of examples."""
         return len(self.labels)
 
     def take(self, indices: np.ndarray) -> "Examples":
-        """Picks examples.
+        """Selects examples by index.
 
         Args:
             indices: Integers `(m,)` in [0, n).
 
         Returns:
-            Those examples, in the order of `indices`.
+            The selected examples, in the order of `indices`.
         """
         return Examples(self.images[indices], self.labels[indices])

@@ -1,4 +1,4 @@
-"""Images in folders of the user: one sub-folder per class."""
+"""Loads the user's own images from a folder with one sub-folder per class."""
 
 import dataclasses
 import logging
@@ -26,7 +26,7 @@ _SYSTEM_FILES = ("thumbs.db", "desktop.ini")
 
 @dataclasses.dataclass(frozen=True)
 class _Listing:
-    """The image files of a split with the labels that their folders give them."""
+    """The image files of a split, and the labels of their folders."""
 
     paths: tuple[Path, ...]
     labels: np.ndarray
@@ -35,24 +35,25 @@ class _Listing:
 def load_image_folder(
     folder: Path, *, size: int | None = None, channels: int | None = None
 ) -> tuple[DatasetCard, dict[str, Examples]]:
-    """Reads a folder with one sub-folder of images per class.
+    """Loads a folder with one sub-folder of images per class.
 
-    Instead of classes, the folder may hold `train`, `test` and perhaps `validation`,
-    each with the same classes.
+    Instead of classes, the folder may contain `train`, `test` and optionally
+    `validation`, each with the same classes.
 
     Args:
-        folder: Where the images are: JPEG, PNG, GIF and BMP files.
-        size: Height and width to resize to; `None` keeps a common size of at most
-            256 a side, and takes 64 if there is none.
-        channels: 3 (colour) or 1 (grey); `None` is grey if all images are.
+        folder: Folder of JPEG, PNG, GIF and BMP files.
+        size: Height and width to resize to. `None` keeps the size of the images if
+            all have the same and no side exceeds 256, and uses 64 otherwise.
+        channels: 3 (colour) or 1 (grey). `None` uses 1 if all images are grey.
 
     Returns:
-        A card, and the examples: `{"all": ...}` or those of the sub-folders.
+        A card, and the examples in the order of the file names: `{"all": ...}`, or
+        one entry for each of `train`, `validation` and `test`.
 
     Raises:
-        DatasetError: If there are fewer than two classes, a class without images, a
-            class that is not in train, an unreadable image, or too much data for
-            the memory of this machine.
+        DatasetError: If there are fewer than two classes, a class has no images, a
+            class is missing from train, an image is unreadable, or the images do not
+            fit in memory.
     """
     listings, class_names = _list_folder(folder)
     paths = [path for listing in listings.values() for path in listing.paths]
@@ -69,13 +70,13 @@ def load_image_folder(
         start = end
     card = DatasetCard(
         name="folder",
-        title=f"Images of the folder {folder.name}",
+        title=f"Images in the folder {folder.name}",
         source="folder",
         example_shape=shape,
         class_names=class_names,
         splits={split: len(examples) for split, examples in splits.items()},
-        licence="Not known; the data are the user's own",
-        permitted_use="As the owner of the images allows",
+        licence="Not known; the user's own data",
+        permitted_use="As permitted by the owner of the images",
         url="",
         citation="",
     )
@@ -91,8 +92,8 @@ def _list_folder(folder):
     if "train" in inside and any(c.is_dir() for c in _visible(inside["train"])):
         if "test" not in inside:
             raise DatasetError(
-                "A folder with `train` must have `test` beside it, or have the classes "
-                f"themselves as sub-folders. Received: path={folder}"
+                "A folder with `train` must also contain `test`, or its sub-folders "
+                f"must be the classes. Received: path={folder}"
             )
         known = ("train", "validation", "test")
         split_folders = {name: inside[name] for name in known if name in inside}
@@ -112,11 +113,11 @@ def _list_folder(folder):
 
 
 def _class_names(folder):
-    """Names the class folders of a split."""
+    """Returns the names of the class folders of a split."""
     names = tuple(child.name for child in _visible(folder) if child.is_dir())
     if len(names) < 2:
         raise DatasetError(
-            "A folder of images must have at least 2 sub-folders, one for each class. "
+            "A folder of images must have at least 2 sub-folders, one per class. "
             f"Received: {len(names)} in {folder}"
         )
     return names
@@ -128,7 +129,7 @@ def _list_split(folder, class_names):
     ignored += [child for child in _visible(folder) if not child.is_dir()]
     for label, name in enumerate(class_names):
         if not (folder / name).is_dir():
-            continue  # A validation or test split may lack a class.
+            continue  # Validation and test may lack a class.
         children = _visible(folder / name)
         images = [c for c in children if c.suffix.lower() in _EXTENSIONS]
         ignored += [child for child in children if child not in set(images)]
@@ -146,7 +147,7 @@ def _list_split(folder, class_names):
 
 
 def _visible(folder):
-    """Lists a folder by name without hidden files and those that systems leave."""
+    """Lists a folder by name, without hidden and system files."""
     return sorted(
         child
         for child in folder.iterdir()
@@ -155,18 +156,18 @@ def _visible(folder):
 
 
 def _inspect(paths):
-    """Reads the headers: the common (height, width, channels)."""
+    """Reads the image headers and returns the (height, width, channels) to use."""
     sizes, all_grey = set(), True
     for path in paths:
         try:
             with warnings.catch_warnings():
-                # Large pictures are fine, they are about to be resized.
+                # Large images are fine, they are resized.
                 warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
                 with PIL.Image.open(path) as image:
                     sizes.add(image.size)
                     all_grey &= image.mode in _GREY_MODES
         except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError):
-            continue  # Decoding will list the unreadable ones, with the cause.
+            continue  # Decoding reports unreadable files with the cause.
     width, height = next(iter(sizes)) if len(sizes) == 1 else (0, 0)
     if not 0 < max(width, height) <= _LARGEST_COMMON_SIDE:
         height = width = _DEFAULT_SIDE
@@ -174,12 +175,12 @@ def _inspect(paths):
 
 
 def _check_memory(count, shape):
-    """Raises if the decoded images would take more than half of the free memory."""
+    """Raises if the decoded images would need more than half of the free memory."""
     needed = count * int(np.prod(shape))
     free = psutil.virtual_memory().available
     if needed > free / 2:
         raise DatasetError(
-            f"{count} images of {shape[0]}x{shape[1]}x{shape[2]} take "
+            f"{count} images of {shape[0]}x{shape[1]}x{shape[2]} need "
             f"{needed / 2**30:.1f} GiB, more than half of the free memory "
             f"({free / 2**30:.1f} GiB). Lower `?size=` in the spec. "
             f"Received: size={shape[0]}"
@@ -187,7 +188,7 @@ def _check_memory(count, shape):
 
 
 def _decode_all(paths, shape):
-    """Decodes all files into one array, or raises with a list of the unreadable."""
+    """Decodes all files into one array; raises with a list of unreadable files."""
     height, width, channels = shape
 
     def read(index, path):
@@ -213,7 +214,7 @@ def _decode_all(paths, shape):
 
 
 def _raise_unreadable(paths):
-    """Raises with the first of the unreadable files and their causes."""
+    """Raises with the first unreadable files and the causes."""
     lines = [f"{len(paths)} unreadable image file(s):"]
     for path in paths[:_LISTED]:
         try:
@@ -230,12 +231,12 @@ def _raise_unreadable(paths):
 
 
 def _warn_ignored(paths):
-    """Names what is no image and is left out."""
+    """Warns about files that are not images."""
     if paths:
         _logger.warning("Ignored, not image files: %s", _join(paths))
 
 
 def _join(paths):
-    """Lists paths, but not thousands of them."""
+    """Joins the first paths and counts the rest."""
     more = f" and {len(paths) - _LISTED} more" if len(paths) > _LISTED else ""
     return ", ".join(map(str, paths[:_LISTED])) + more

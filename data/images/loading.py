@@ -1,12 +1,12 @@
-"""Loading of image classification data into train, validation and test."""
+"""Loads image classification data as train, validation and test splits."""
 
 import dataclasses
 from pathlib import Path
 
 import numpy as np
 
+from modelyard.data.cards.card import DatasetCard
 from modelyard.data.catalogue import (
-    DatasetCard,
     DatasetSpec,
     find_card,
     parse_spec,
@@ -27,14 +27,14 @@ from modelyard.data.splitting import (
 class ImageSplits:
     """An image classification data set, ready for training.
 
-    Args:
-        card: What is known about the data set.
-        spec: The spec that named it.
-        train: Examples to fit.
-        validation: Examples to choose by, cut from train unless they came apart.
-        test: Examples for the final measurement.
-        findings: What was noticed: `test_is_official`, and the counts of
-            `check_splits`.
+    Attributes:
+        card: Description of the data set.
+        spec: Spec string that it was loaded from.
+        train: Examples for fitting.
+        validation: Examples for model selection, taken from train unless the data set
+            has a validation split.
+        test: Examples for the final evaluation.
+        findings: `test_is_official`, and the counts of `check_splits`.
     """
 
     card: DatasetCard
@@ -46,7 +46,7 @@ class ImageSplits:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Name of each class, in the order of the labels."""
+        """Class names in label order."""
         return self.card.class_names
 
     @property
@@ -56,7 +56,7 @@ class ImageSplits:
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """Shape of an image: `(height, width, channels)`."""
+        """Image shape `(height, width, channels)`."""
         height, width, channels = self.train.images.shape[1:]
         return height, width, channels
 
@@ -69,23 +69,25 @@ def load_images(
     max_train_examples: int | None = None,
     data_dir: Path | None = None,
 ) -> ImageSplits:
-    """Loads, checks and splits a data set of images.
+    """Loads, checks and splits an image data set.
 
     Args:
         spec: `mnist`, `digits?fold=2`, `folder:PATH?size=96`; see `parse_spec`.
-        validation_share: Share of train that becomes validation, in (0, 1). Each
-            class keeps its share.
-        seed: Seed of that cut and of `max_train_examples`. The test split does not
-            depend on it.
-        max_train_examples: Most examples left in train, at least one of each class.
+        validation_share: Share of train that becomes validation, in (0, 1);
+            stratified.
+        seed: Seed of the validation split and of `max_train_examples`. The test split
+            does not depend on it.
+        max_train_examples: Upper limit on training examples, at least the number of
+            classes.
         data_dir: Folder of prepared TensorFlow Datasets; `tfds_data_dir()` if `None`.
 
     Returns:
-        The splits, with findings about them.
+        The splits, with the findings of the checks.
 
     Raises:
         DatasetError: If the spec is wrong, or the data cannot be trained on.
-        DatasetUnavailableError: If the data cannot be had.
+        DatasetUnavailableError: If the data set is not installed and cannot be
+            downloaded.
         ValueError: If another argument is out of range.
     """
     check_share(validation_share)
@@ -125,7 +127,7 @@ def load_images(
 def _load_source(
     spec: DatasetSpec, data_dir: Path | None
 ) -> tuple[DatasetCard, dict[str, Examples]]:
-    """Reads the examples from where the spec says, by official split or as "all"."""
+    """Reads the examples of a spec by official split, or all as "all"."""
     if spec.path is not None:
         from modelyard.data.images.folder import load_image_folder
 
@@ -134,7 +136,7 @@ def _load_source(
         )
         if spec.fold is not None and card.has_official_test:
             raise DatasetError(
-                "`fold` must be left out where the folder has its own `test`. "
+                "`fold` must be omitted if the folder has its own `test`. "
                 f"Received: fold={spec.fold}"
             )
         return card, parts

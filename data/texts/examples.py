@@ -8,9 +8,9 @@ import pandas as pd
 
 @dataclasses.dataclass(frozen=True)
 class TextExamples:
-    """Texts with their labels.
+    """Texts and their labels.
 
-    Args:
+    Attributes:
         texts: `str` objects `(n,)`.
         labels: int64 `(n,)`.
     """
@@ -19,28 +19,28 @@ class TextExamples:
     labels: np.ndarray
 
     def __len__(self) -> int:
-        """Counts the examples."""
+        """Returns the number of examples."""
         return len(self.labels)
 
     def take(self, indices: np.ndarray) -> "TextExamples":
-        """Picks examples.
+        """Selects examples by index.
 
         Args:
             indices: Integers `(m,)` in [0, n).
 
         Returns:
-            Those examples, in the order of `indices`.
+            The selected examples, in the order of `indices`.
         """
         return TextExamples(self.texts[indices], self.labels[indices])
 
 
 def number_texts(texts: np.ndarray) -> np.ndarray:
-    """Numbers the distinct texts in the order of their first occurrence.
+    """Numbers distinct texts in order of first occurrence.
 
     Args:
         texts: `str` objects `(n,)`.
 
     Returns:
-        int64 `(n,)`, from 0; exactly equal texts have the same number.
+        int64 `(n,)`, starting at 0; identical texts have the same number.
     """
     return pd.factorize(texts)[0].astype(np.int64)

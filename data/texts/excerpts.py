@@ -1,19 +1,19 @@
-"""The beginning of a text, for a terminal."""
+"""One-line excerpts of texts for the terminal."""
 
 
 def shorten(text: str, length: int) -> str:
-    """Puts a text on one line and cuts it, at any character, if it is too long.
+    """Puts a text on one line and truncates it if it is too long.
 
-    `textwrap.shorten` cuts at spaces only, and leaves nothing of a text that has
-    none, such as a Chinese one.
+    Unlike `textwrap.shorten`, it can cut between any two characters, because some
+    scripts, such as Chinese, have no spaces.
 
     Args:
         text: Any text.
-        length: Most characters of the result, above 4.
+        length: Maximum number of characters of the result, above 4.
 
     Returns:
-        The text with single spaces for all white space; " ..." is its end if it was
-        cut.
+        The text with white space collapsed to single spaces; ends with " ..." if
+        truncated.
     """
     line = " ".join(text.split())
     if len(line) <= length:

@@ -1,4 +1,4 @@
-"""Labelled texts in a file of the user: CSV, TSV, JSON Lines or Parquet."""
+"""Loads the user's own labelled texts from CSV, TSV, JSON Lines or Parquet."""
 
 import json
 import math
@@ -16,8 +16,7 @@ from modelyard.data.names import suggest
 from modelyard.data.texts.examples import TextExamples
 
 _LISTED = 10
-# A cell beyond this is no text of somebody, but what an unclosed quotation mark
-# swallowed.
+# A longer cell is most likely the result of an unclosed quotation mark.
 _MOST_CHARACTERS = 2_000_000
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
@@ -25,39 +24,39 @@ _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 def load_text_file(
     path: Path, *, text: str, label: str
 ) -> tuple[DatasetCard, TextExamples]:
-    """Reads a table of texts and labels.
+    """Loads a table of texts and labels.
 
-    Rows are counted from 1, without a header. Labels are names or numbers; classes
-    are sorted, numbers by value.
+    Labels are names or numbers. Classes are sorted by name, or by value if all labels
+    are numbers.
 
     Args:
-        path: A file in UTF-8: .csv or .tsv with a header, .jsonl with an object a
+        path: A UTF-8 file: .csv or .tsv with a header, .jsonl with one object per
             line, or .parquet.
         text: Column of the texts.
         label: Column of the labels.
 
     Returns:
-        A card, and the examples in the order of the rows.
+        A card, and the examples in row order.
 
     Raises:
-        DatasetError: If the file cannot be read, lacks a column, has broken UTF-8,
-            an empty or endless text, a missing label, or only one class. Rows at
-            fault are named.
-        DatasetUnavailableError: If the package that reads Parquet is missing.
+        DatasetError: If the file cannot be read, lacks a column, is not valid UTF-8,
+            has an empty or overlong text, a missing label, or only one class. Names
+            the rows, counted from 1 without the header.
+        DatasetUnavailableError: If the package that reads Parquet is not installed.
     """
     if not path.is_file():
-        raise DatasetError(f"There is no such file. Received: path={path}")
+        raise DatasetError(f"The file does not exist. Received: path={path}")
     read = _READERS.get(path.suffix.lower())
     if read is None:
         raise DatasetError(
-            f"The name of the file must end in {', '.join(_READERS)}. "
+            f"The file name must end in one of {', '.join(_READERS)}. "
             f"Received: path={path}"
         )
     columns = read(path)
     texts = _as_texts(_find_column(columns, text, "text", path), text)
     names = _as_names(_find_column(columns, label, "label", path), label)
     if not texts:
-        raise DatasetError(f"The file must have rows. Received: none in {path}")
+        raise DatasetError(f"The file must have rows. Received: no rows in {path}")
     class_names = _sort_names(set(names))
     if len(class_names) < 2:
         raise DatasetError(
@@ -71,13 +70,13 @@ def load_text_file(
     )
     card = DatasetCard(
         name="csv",
-        title=f"Texts of the file {path.name}",
+        title=f"Texts in the file {path.name}",
         source="file",
         example_shape=(),
         class_names=class_names,
         splits={"all": len(examples)},
-        licence="Not known; the data are the user's own",
-        permitted_use="As the owner of the texts allows",
+        licence="Not known; the user's own data",
+        permitted_use="As permitted by the owner of the texts",
         url="",
         citation="",
     )
@@ -92,20 +91,20 @@ def _read_csv(path: Path) -> dict[str, list[Any]]:
             path,
             sep="\t" if path.suffix.lower() == ".tsv" else ",",
             dtype=str,
-            keep_default_na=False,  # A review may say just "null".
+            keep_default_na=False,  # A review may consist of the word "null".
         )
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise DatasetError(f"{path} is not a table of cells: {error}") from error
+        raise DatasetError(f"{path} is not a valid table: {error}") from error
     if not isinstance(table.index, pd.RangeIndex):
         raise DatasetError(
             "Every row must have as many cells as the header. Received: longer rows "
-            f"in {path}; is a text with a comma not in quotation marks?"
+            f"in {path}. Quote texts that contain commas."
         )
     return {str(name): table[name].tolist() for name in table.columns}
 
 
 def _read_json_lines(path: Path) -> dict[str, list[Any]]:
-    """Reads one JSON object a line."""
+    """Reads one JSON object per line."""
     _check_utf8(path)
     rows, wrong = [], []
     with path.open(encoding="utf-8-sig") as file:
@@ -135,8 +134,8 @@ def _read_parquet(path: Path) -> dict[str, list[Any]]:
         import pyarrow.parquet
     except ImportError as error:
         raise DatasetUnavailableError(
-            f"Reading {path} needs the package pyarrow: pip install pyarrow. "
-            "Or save the table as .csv or .jsonl."
+            f"Reading {path} requires the package pyarrow: pip install pyarrow. "
+            "Alternatively, save the table as .csv or .jsonl."
         ) from error
     try:
         table = pyarrow.parquet.read_table(path)
@@ -165,13 +164,13 @@ def _check_utf8(path):
         broken = [number for number, line in enumerate(file, 1) if _is_broken(line)]
     if broken:
         raise DatasetError(
-            "The file must be in UTF-8; save it so, or mend these lines. Received: "
-            f"{_list('line', broken)} of {path}"
+            "The file must be in UTF-8. Convert it, or fix the invalid lines. "
+            f"Received: {_list('line', broken)} of {path}"
         )
 
 
 def _is_broken(content):
-    """Tells whether bytes are not UTF-8, or a text has no form in it."""
+    """Checks whether bytes are not valid UTF-8, or a text cannot be encoded in it."""
     try:
         content.decode() if isinstance(content, bytes) else content.encode()
     except UnicodeError:
@@ -180,7 +179,7 @@ def _is_broken(content):
 
 
 def _find_column(columns, name, option, path):
-    """Picks a column, or raises with the nearest names."""
+    """Returns a column, or raises with suggestions."""
     if name in columns:
         return columns[name]
     raise DatasetError(
@@ -200,14 +199,14 @@ def _as_texts(cells, column):
         cells,
         column,
         lambda c: len(c) > _MOST_CHARACTERS,
-        f"must have at most {_MOST_CHARACTERS:,} characters (is a quotation mark "
-        "not closed?)",
+        f"must have at most {_MOST_CHARACTERS:,} characters; check for an unclosed "
+        "quotation mark",
     )
     return cells
 
 
 def _as_names(cells, column):
-    """Turns a column of labels, names or numbers, into names."""
+    """Converts a column of names or numbers to class names."""
     cells = [_decode(cell) for cell in cells]
     _refuse(cells, column, _is_missing, "must not be missing")
     _refuse(
@@ -225,23 +224,23 @@ def _as_names(cells, column):
 
 
 def _refuse(cells, column, is_wrong, rule):
-    """Raises with the rows that break a rule."""
+    """Raises with the rows that violate a rule."""
     rows = [number for number, cell in enumerate(cells, 1) if is_wrong(cell)]
     if rows:
         raise DatasetError(
-            f"The cells of the column {column!r} {rule}. Received: {_list('row', rows)}"
+            f"Cells of the column {column!r} {rule}. Received: {_list('row', rows)}"
         )
 
 
 def _is_missing(cell):
-    """Tells whether a cell holds nothing."""
+    """Checks whether a cell is empty."""
     if isinstance(cell, str):
         return not cell.strip()
     return cell is None or (isinstance(cell, float) and math.isnan(cell))
 
 
 def _decode(cell):
-    """Turns bytes into text where they are UTF-8."""
+    """Decodes bytes if they are valid UTF-8."""
     return cell.decode() if isinstance(cell, bytes) and not _is_broken(cell) else cell
 
 
@@ -254,7 +253,7 @@ def _sort_names(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _list(unit, numbers):
-    """Lists numbers of rows or lines, but not thousands of them."""
+    """Joins the first row or line numbers and counts the rest."""
     more = f" and {len(numbers) - _LISTED} more" if len(numbers) > _LISTED else ""
     plural = "s" if len(numbers) > 1 else ""
     return f"{unit}{plural} {', '.join(map(str, numbers[:_LISTED]))}{more}"

@@ -1,12 +1,12 @@
-"""Loading of text classification data into train, validation and test."""
+"""Loads text classification data as train, validation and test splits."""
 
 import dataclasses
 from pathlib import Path
 
 import numpy as np
 
+from modelyard.data.cards.card import DatasetCard
 from modelyard.data.catalogue import (
-    DatasetCard,
     DatasetSpec,
     find_card,
     parse_spec,
@@ -29,16 +29,16 @@ _UNLABELLED = "unsupervised"
 class TextSplits:
     """A text classification data set, ready for training.
 
-    Args:
-        card: What is known about the data set.
-        spec: The spec that named it.
-        train: Examples to fit.
-        validation: Examples to choose by, cut from train.
-        test: Examples for the final measurement.
-        unlabelled: `str` objects `(m,)`, for pretraining; none unless asked for.
-        findings: What was noticed: `test_is_official`; the counts of `check_texts`
-            on the data as they came; and `train_dropped` and `unlabelled_dropped`,
-            how many texts were left out because they are in test.
+    Attributes:
+        card: Description of the data set.
+        spec: Spec string that it was loaded from.
+        train: Examples for fitting.
+        validation: Examples for model selection, taken from train.
+        test: Examples for the final evaluation.
+        unlabelled: `str` objects `(m,)` for pretraining; empty unless requested.
+        findings: `test_is_official`; the counts of `check_texts` on the original
+            data; and `train_dropped` and `unlabelled_dropped`, the numbers of texts
+            dropped because they are also in test.
     """
 
     card: DatasetCard
@@ -51,7 +51,7 @@ class TextSplits:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Name of each class, in the order of the labels."""
+        """Class names in label order."""
         return self.card.class_names
 
     @property
@@ -70,29 +70,32 @@ def load_texts(
     with_unlabelled: bool = False,
     data_dir: Path | None = None,
 ) -> TextSplits:
-    """Loads, checks and splits a data set of texts.
+    """Loads, checks and splits a text data set.
 
-    No cut of ours separates examples of exactly the same text.
+    Examples with identical texts are always put in the same split, except by an
+    official split.
 
     Args:
         spec: `imdb_reviews`, `reviews?fold=2`, `csv:PATH?text=COLUMN&label=COLUMN`;
             see `parse_spec`.
-        validation_share: Share of train that becomes validation, in (0, 1). Each
-            class keeps its share.
-        seed: Seed of that cut and of `max_train_examples`. The test split does not
-            depend on it.
-        max_train_examples: Most examples left in train, at least one of each class.
-        drop_test_texts: Whether texts that are in test are left out of train and of
-            the unlabelled ones.
+        validation_share: Share of train that becomes validation, in (0, 1);
+            stratified.
+        seed: Seed of the validation split and of `max_train_examples`. The test split
+            does not depend on it.
+        max_train_examples: Upper limit on training examples, at least the number of
+            classes.
+        drop_test_texts: Whether to drop texts that are also in test from train and
+            from the unlabelled texts.
         with_unlabelled: Whether to read the unlabelled texts, if there are any.
         data_dir: Folder of prepared TensorFlow Datasets; `tfds_data_dir()` if `None`.
 
     Returns:
-        The splits, with findings about them.
+        The splits, with the findings of the checks.
 
     Raises:
         DatasetError: If the spec is wrong, or the data cannot be trained on.
-        DatasetUnavailableError: If the data cannot be had.
+        DatasetUnavailableError: If the data set is not installed and cannot be
+            downloaded.
         ValueError: If another argument is out of range.
     """
     check_share(validation_share)
@@ -125,7 +128,7 @@ def load_texts(
 def _load_source(
     spec: DatasetSpec, data_dir: Path | None, *, with_unlabelled: bool
 ) -> tuple[DatasetCard, dict[str, TextExamples]]:
-    """Reads the examples from where the spec says, by official split or as "all"."""
+    """Reads the examples of a spec by official split, or all as "all"."""
     if spec.path is not None:
         from modelyard.data.texts.files import load_text_file
 
@@ -146,7 +149,7 @@ def _load_source(
 
 
 def _cut_test(examples, fold, class_names):
-    """Makes a fifth of the distinct texts the test split."""
+    """Uses a fifth of the distinct texts as the test split."""
     numbers = number_texts(examples.texts)
     _, test = cut_test(_labels_by_number(examples, numbers), fold, class_names)
     in_test = np.isin(numbers, test)
@@ -157,7 +160,7 @@ def _cut_test(examples, fold, class_names):
 
 
 def _cut_validation(train, share, class_names, rng):
-    """Cuts a share of the distinct texts from train."""
+    """Splits a share of the distinct texts from train."""
     numbers = number_texts(train.texts)
     labels = _labels_by_number(train, numbers)
     _, validation = cut_validation(labels, share, class_names, rng)
@@ -169,10 +172,10 @@ def _cut_validation(train, share, class_names, rng):
 
 
 def _labels_by_number(examples, numbers):
-    """Labels of the distinct texts: those of their first occurrence."""
+    """Returns the label of the first occurrence of each distinct text."""
     return examples.labels[np.unique(numbers, return_index=True)[1]]
 
 
 def _find_others(texts, unwanted):
-    """Returns the indices of the texts that are not among the unwanted ones."""
+    """Returns the indices of texts that are not in `unwanted`."""
     return np.flatnonzero([text not in unwanted for text in texts])

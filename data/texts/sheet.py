@@ -1,4 +1,4 @@
-"""A page of text that shows what is in a data set of texts."""
+"""A plain text overview of a text data set."""
 
 import textwrap
 
@@ -16,16 +16,16 @@ _WIDTH = 88
 
 
 def describe_texts(splits: TextSplits, *, seed: int = 0) -> str:
-    """Describes a data set of texts.
+    """Describes a text data set.
 
     Args:
         splits: The data set.
         seed: Seed of the choice of excerpts.
 
     Returns:
-        Lines of plain text: sizes, what the checks found, examples of each class,
-        percentiles of the length in words, and the beginning of a training text of
-        each class. Of more than 30 classes, the excerpts of the first 30.
+        Lines of plain text: sizes, findings of the checks, examples per class,
+        percentiles of the length in words, and the beginning of one training text for
+        each of the first 30 classes.
     """
     parts = {name: getattr(splits, name) for name in ("train", "validation", "test")}
     sizes = {name: len(part) for name, part in parts.items()}
@@ -50,7 +50,7 @@ def describe_texts(splits: TextSplits, *, seed: int = 0) -> str:
 
 
 def _measure_lengths(parts):
-    """Percentiles of the number of words of a text, by split."""
+    """Returns percentiles of the number of words per text, by split."""
     return pd.DataFrame(
         {
             name: np.percentile(
@@ -63,7 +63,7 @@ def _measure_lengths(parts):
 
 
 def _excerpts(splits, rng):
-    """The beginning of one training text of each class."""
+    """Yields the beginning of one training text per class."""
     for label, name in enumerate(splits.class_names[:_MOST_CLASSES]):
         index = rng.choice(np.flatnonzero(splits.train.labels == label))
         text = splits.train.texts[index][: 2 * _EXCERPT]

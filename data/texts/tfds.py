@@ -14,7 +14,7 @@ from modelyard.data.tfds_builder import open_builder
 def load_tfds_texts(
     card: DatasetCard, data_dir: Path, *, splits: Sequence[str]
 ) -> dict[str, TextExamples]:
-    """Reads splits of a data set; downloads it only if it is not prepared yet.
+    """Reads splits of a data set; downloads it if necessary.
 
     Args:
         card: A card with a `tfds_name`.
@@ -22,11 +22,10 @@ def load_tfds_texts(
         splits: Names of the splits to read.
 
     Returns:
-        Examples by split, in the order of the files. Unlabelled ones have the
-        label -1.
+        Examples by split, in file order. Unlabelled examples have the label -1.
 
     Raises:
-        DatasetUnavailableError: If it has to be downloaded and cannot be.
+        DatasetUnavailableError: If the download fails.
     """
     builder = open_builder(card, data_dir)
     return {split: _read_split(builder, split) for split in splits}

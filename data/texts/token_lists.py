@@ -1,6 +1,6 @@
 """Token ids of many texts in one flat array, and their truncation.
 
-0 is padding, always at the end; 1 is the word that the vocabulary does not have.
+Id 0 is padding, always at the end. Id 1 stands for every word outside the vocabulary.
 """
 
 import dataclasses
@@ -19,8 +19,8 @@ Truncation = Literal["head", "tail", "head_tail"]
 class TokenLists:
     """Texts as token ids.
 
-    Args:
-        ids: int32 `(total,)`, the ids of all texts one after another.
+    Attributes:
+        ids: int32 `(total,)`, the concatenated ids of all texts.
         offsets: int64 `(n + 1,)`; text `i` is `ids[offsets[i]:offsets[i + 1]]`.
     """
 
@@ -28,7 +28,7 @@ class TokenLists:
     offsets: np.ndarray
 
     def __len__(self) -> int:
-        """Counts the texts."""
+        """Returns the number of texts."""
         return len(self.offsets) - 1
 
     def __getitem__(self, index: int) -> np.ndarray:
@@ -43,13 +43,13 @@ class TokenLists:
         return np.diff(self.offsets)
 
     def take(self, indices: np.ndarray) -> "TokenLists":
-        """Picks texts.
+        """Selects texts by index.
 
         Args:
             indices: Integers `(m,)` in [0, n).
 
         Returns:
-            Those texts, in the order of `indices`.
+            The selected texts, in the order of `indices`.
         """
         lengths = self.lengths[indices]
         positions = _positions(lengths)
@@ -59,7 +59,7 @@ class TokenLists:
         )
 
     def to_dense(self) -> np.ndarray:
-        """Returns int32 `(n, longest)`, padded at the end; for few or short texts."""
+        """Returns int32 `(n, longest)`, padded at the end; meant for few texts."""
         lengths = self.lengths
         dense = np.full((len(self), lengths.max(initial=0)), PADDING, np.int32)
         dense[np.arange(dense.shape[1]) < lengths[:, np.newaxis]] = self.ids
@@ -67,7 +67,7 @@ class TokenLists:
 
 
 def join_tokens(parts: Sequence[TokenLists]) -> TokenLists:
-    """Puts the texts of all parts one after another."""
+    """Concatenates the texts of all parts."""
     lengths = np.concatenate([part.lengths for part in parts])
     return TokenLists(np.concatenate([part.ids for part in parts]), _offsets(lengths))
 
@@ -75,20 +75,20 @@ def join_tokens(parts: Sequence[TokenLists]) -> TokenLists:
 def truncate_tokens(
     tokens: TokenLists, max_length: int, truncation: Truncation
 ) -> TokenLists:
-    """Shortens texts that are too long.
+    """Truncates long texts.
 
     Args:
         tokens: The texts.
-        max_length: Most ids of a text, at least 1.
-        truncation: What to keep of a longer one: "head", its beginning; "tail", its
-            end; "head_tail", a quarter from its beginning and three quarters from
-            its end, for verdicts tend to be in the last lines.
+        max_length: Maximum number of ids per text, at least 1.
+        truncation: Part of a long text to keep: "head", its beginning; "tail", its
+            end; "head_tail", a quarter of `max_length` from its beginning and the rest
+            from its end, where verdicts tend to be.
 
     Returns:
-        The texts, each of at most `max_length` ids.
+        The texts, each with at most `max_length` ids.
 
     Raises:
-        ValueError: If `max_length` is below 1 or `truncation` unknown.
+        ValueError: If `max_length` is below 1 or `truncation` is unknown.
 
     Reference:
         [Sun et al., 2019](https://arxiv.org/abs/1905.05583), section 5.3.1
@@ -103,17 +103,17 @@ def truncate_tokens(
 
 
 def head_length(max_length: int, truncation: Truncation) -> int:
-    """Counts the ids that are kept from the beginning of a text that is too long.
+    """Returns the number of ids to keep from the beginning of a long text.
 
     Args:
         max_length: As for `truncate_tokens`.
         truncation: As for `truncate_tokens`.
 
     Returns:
-        A number in [0, max_length]; the rest comes from the end.
+        A number in [0, max_length]; the remaining ids come from the end.
 
     Raises:
-        ValueError: If `max_length` is below 1 or `truncation` unknown.
+        ValueError: If `max_length` is below 1 or `truncation` is unknown.
     """
     if max_length < 1:
         raise ValueError(
@@ -128,11 +128,11 @@ def head_length(max_length: int, truncation: Truncation) -> int:
 
 
 def _positions(lengths):
-    """Counts 0, 1, 2, ... within each text."""
+    """Returns the position of each id within its text: 0, 1, 2, ..."""
     offsets = _offsets(lengths)
     return np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
 
 
 def _offsets(lengths):
-    """Where texts of these lengths begin, and the end of the last."""
+    """Returns the start of each text, followed by the end of the last."""
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)

@@ -1,8 +1,8 @@
 """Fast `tf.data` input pipelines for token ids that fit in memory.
 
-Texts of similar length share a batch, and a batch holds about as many ids whatever
-their length. The order is a pure function of the seed and the epoch, so a run that
-resumes at any epoch sees the very batches that an uninterrupted run sees.
+Batches hold texts of similar length and about the same number of ids. The order is a
+pure function of the seed and the epoch, so a run resumed at any epoch gets exactly the
+batches of an uninterrupted run.
 """
 
 import os
@@ -16,11 +16,11 @@ from modelyard.data.texts.token_lists import PADDING, TokenLists
 
 _WORKERS = os.cpu_count() or 1
 _PREFETCHED = 4  # Batches.
-_STEP = 32  # Columns: the least difference between two batches' lengths.
+_STEP = 32  # Smallest difference between two padded lengths.
 
 
 class _Batches(NamedTuple):
-    """Where each batch lies among the texts sorted by length."""
+    """Start, size and padded length of each batch of the texts sorted by length."""
 
     starts: np.ndarray
     sizes: np.ndarray
@@ -30,7 +30,7 @@ class _Batches(NamedTuple):
 def token_steps_per_epoch(
     tokens: TokenLists, *, batch_tokens: int, max_batch: int
 ) -> int:
-    """Counts the batches of one training epoch.
+    """Returns the number of batches of one training epoch.
 
     Args:
         tokens: The training texts.
@@ -58,20 +58,19 @@ def make_token_training_dataset(
 ) -> tf.data.Dataset:
     """Makes one stream of shuffled batches for all epochs.
 
-    Every example comes once in an epoch. Lengths are rounded up to one of a few, at
-    most a quarter more (or 31 columns), and batches are padded to it; which texts
-    share a batch, and the order of the batches, changes from epoch to epoch.
+    Every epoch has each example once. Batches are padded to one of a few lengths,
+    which adds at most a quarter of the length of a text, or 31 columns. The
+    composition and the order of the batches change from epoch to epoch.
 
     Args:
         tokens: Token ids of `n` texts, none of them empty.
         labels: int64 `(n,)`.
-        batch_tokens: Most ids in a batch, padding included, at least 1; a text that
-            is longer is a batch of its own.
-        max_batch: Most texts in a batch, at least 1.
+        batch_tokens: Maximum number of ids in a batch, including padding, at least 1.
+            A longer text forms a batch by itself.
+        max_batch: Maximum number of texts in a batch, at least 1.
         seed: Seed of the order, in [0, 2**31).
         epochs: Epochs of the whole run.
-        first_epoch: Epoch to start at, in [0, epochs); a resumed run gets exactly
-            the batches that the whole run has from there on.
+        first_epoch: Epoch to start at, in [0, epochs), for resumed runs.
 
     Returns:
         A dataset of `(tokens, labels)`: int32 `(batch, t)`, padded with 0 at the
@@ -90,14 +89,14 @@ def make_token_training_dataset(
     def shuffle(values, stream, epoch):
         return tf.random.experimental.stateless_shuffle(
             values,
-            # Even for the texts and odd for the batches: they never share a stream.
+            # Even for texts and odd for batches, so the random streams differ.
             seed=tf.stack([tf.constant(seed, tf.int64), 2 * epoch + stream]),
             alg="philox",
         )
 
     def epoch_batches(epoch):
         order = shuffle(tf.range(len(tokens)), 0, epoch)
-        # The sort is stable: within a bucket the order stays random.
+        # The sort is stable, so the order within a bucket stays random.
         order = tf.gather(order, tf.argsort(tf.gather(bucket, order), stable=True))
         steps = shuffle(tf.range(len(batches.starts)), 1, epoch)
         return tf.data.Dataset.from_tensor_slices(
@@ -116,7 +115,7 @@ def make_token_training_dataset(
 def make_token_evaluation_dataset(
     tokens: TokenLists, labels: np.ndarray, *, batch_tokens: int, max_batch: int
 ) -> tf.data.Dataset:
-    """Batches every example once, from the shortest to the longest.
+    """Makes batches of all examples, from the shortest to the longest.
 
     Args:
         tokens: Token ids of `n` texts, none of them empty.
@@ -125,7 +124,7 @@ def make_token_evaluation_dataset(
         max_batch: As for `make_token_training_dataset`.
 
     Returns:
-        A dataset of `(tokens, labels)` as for training, in the order of
+        A dataset of `(tokens, labels)` like that for training, in the order of
         `evaluation_order(tokens)`.
 
     Raises:
@@ -150,26 +149,26 @@ def make_token_evaluation_dataset(
 
 
 def evaluation_order(tokens: TokenLists) -> np.ndarray:
-    """Tells in which order `make_token_evaluation_dataset` has the texts.
+    """Returns the order of the texts in `make_token_evaluation_dataset`.
 
     Args:
         tokens: The texts.
 
     Returns:
-        int64 `(n,)`, the index of each text; see `in_original_order`.
+        int64 `(n,)`, indices into `tokens`; see `in_original_order`.
     """
     return np.argsort(tokens.lengths, kind="stable")
 
 
 def in_original_order(values: np.ndarray, tokens: TokenLists) -> np.ndarray:
-    """Undoes the sorting of `make_token_evaluation_dataset`.
+    """Restores the original order after `make_token_evaluation_dataset`.
 
     Args:
-        values: What a model predicted on that dataset, `(n, ...)`.
+        values: Predictions for that dataset, `(n, ...)`.
         tokens: The texts.
 
     Returns:
-        The same values in the order of `tokens`.
+        The values in the order of `tokens`.
     """
     restored = np.empty_like(values)
     restored[evaluation_order(tokens)] = values
@@ -177,7 +176,7 @@ def in_original_order(values: np.ndarray, tokens: TokenLists) -> np.ndarray:
 
 
 def _cut_batches(tokens: TokenLists, batch_tokens: int, max_batch: int) -> _Batches:
-    """Cuts the texts, sorted by length, into batches within the limits."""
+    """Divides the texts, sorted by length, into batches within the limits."""
     for argument, value in (("batch_tokens", batch_tokens), ("max_batch", max_batch)):
         if value < 1:
             raise ValueError(
@@ -195,7 +194,7 @@ def _cut_batches(tokens: TokenLists, batch_tokens: int, max_batch: int) -> _Batc
         if not count:
             continue
         number = -(-count // max(1, min(max_batch, batch_tokens // width)))
-        # Even parts, where full batches would leave a small, noisy rest.
+        # Even sizes, because full batches would leave a small, noisy last one.
         shorter, longer = count // number, count % number
         sizes += [shorter + 1] * longer + [shorter] * (number - longer)
         widths += [width] * number
@@ -204,24 +203,24 @@ def _cut_batches(tokens: TokenLists, batch_tokens: int, max_batch: int) -> _Batc
 
 
 def _bucket_columns(lengths):
-    """Lists the lengths that batches are padded to, ascending."""
+    """Returns the padded lengths in ascending order."""
     longest = int(lengths.max())
     columns, width = [], _STEP
     while width < longest:
         columns.append(width)
-        # Four steps an octave.
+        # Four steps per doubling.
         width += max(_STEP, 2 ** (width.bit_length() - 3))
     return np.array([*columns, min(width, -(-longest // 8) * 8)])
 
 
 def _batch_maker(tokens, labels):
-    """Returns the function from indices and columns to a padded batch."""
+    """Returns a function that makes a padded batch of the texts at given indices."""
     if labels.dtype != np.int64 or labels.shape != (len(tokens),):
         raise ValueError(
             f"`labels` must be int64 ({len(tokens)},), one for each text. "
             f"Received: labels of {labels.dtype} {labels.shape}"
         )
-    with tf.device("CPU"):  # On a GPU machine they would land on the GPU.
+    with tf.device("CPU"):  # The default would be the GPU, if there is one.
         ids = tf.convert_to_tensor(np.append(tokens.ids, np.int32(PADDING)))
         held_labels = tf.convert_to_tensor(labels)
         starts = tf.convert_to_tensor(tokens.offsets[:-1])

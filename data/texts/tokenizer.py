@@ -1,4 +1,4 @@
-"""From texts to token ids: the vocabulary, for training and in the served graph."""
+"""Vocabulary and tokenisation, for training and for the served graph."""
 
 import collections
 import json
@@ -36,8 +36,8 @@ __all__ = [
     "truncate_tokens",
 ]
 
-_SPECIAL = ["", "[UNK]"]  # Words of the ids `PADDING` and `UNKNOWN`.
-_LONGEST_WORD = 64  # Bytes; beyond are addresses and noise.
+_SPECIAL = ["", "[UNK]"]  # Entries for the ids `PADDING` and `UNKNOWN`.
+_LONGEST_WORD = 64  # Bytes. Longer words are mostly addresses and noise.
 _CHUNK = 256  # Texts.
 _WORKERS = os.cpu_count() or 1
 
@@ -45,19 +45,19 @@ _WORKERS = os.cpu_count() or 1
 def build_vocabulary(
     texts: np.ndarray, max_words: int, min_count: int = 1
 ) -> list[str]:
-    """Lists the most frequent words of cleaned texts.
+    """Returns the most frequent words of texts after cleaning.
 
     Args:
         texts: Training texts, `str` objects `(n,)`.
-        max_words: Most words, at least 1.
-        min_count: How often a word must occur, at least 1.
+        max_words: Maximum number of words, at least 1.
+        min_count: Minimum number of occurrences of a word, at least 1.
 
     Returns:
-        The words in the order of their ids: first `""` (padding) and `"[UNK]"` (any
-        other word), then by falling count, equal ones in alphabetical order.
+        The words in id order: `""` (padding) and `"[UNK]"` (unknown words), then by
+        decreasing count; ties in alphabetical order.
 
     Raises:
-        ValueError: If an argument is out of range, or no word is left.
+        ValueError: If an argument is out of range, or no word qualifies.
     """
     for argument, value in (("max_words", max_words), ("min_count", min_count)):
         if value < 1:
@@ -85,7 +85,7 @@ def save_vocabulary(vocabulary: Sequence[str], path: Path) -> None:
     """Writes a vocabulary as a JSON list.
 
     Args:
-        vocabulary: The words in the order of their ids.
+        vocabulary: The words in id order.
         path: File to write.
     """
     words = json.dumps(list(vocabulary), ensure_ascii=False, indent=0)
@@ -93,16 +93,16 @@ def save_vocabulary(vocabulary: Sequence[str], path: Path) -> None:
 
 
 def load_vocabulary(path: Path) -> list[str]:
-    """Reads a vocabulary that `save_vocabulary` wrote.
+    """Reads a vocabulary written by `save_vocabulary`.
 
     Args:
         path: The file.
 
     Returns:
-        The words in the order of their ids.
+        The words in id order.
 
     Raises:
-        DatasetError: If the file holds something else.
+        DatasetError: If the file does not contain a vocabulary.
     """
     try:
         words = json.loads(path.read_text(encoding="utf-8"))
@@ -116,15 +116,14 @@ def load_vocabulary(path: Path) -> list[str]:
 
 
 def make_tokenizer(vocabulary: Sequence[str]) -> keras.layers.TextVectorization:
-    """Makes the layer that turns texts into token ids.
+    """Makes a layer that cleans texts and converts them to token ids.
 
     Args:
-        vocabulary: The words in the order of their ids, as `build_vocabulary` lists
-            them.
+        vocabulary: The words in id order, as returned by `build_vocabulary`.
 
     Returns:
         A layer from strings `(n,)` to a ragged int64 tensor of ids in [1, number of
-        words). It cleans the texts itself.
+        words).
     """
     return keras.layers.TextVectorization(
         standardize=clean_texts,
@@ -138,14 +137,14 @@ def make_tokenizer(vocabulary: Sequence[str]) -> keras.layers.TextVectorization:
 def encode_texts(
     tokenizer: keras.layers.TextVectorization, texts: np.ndarray
 ) -> TokenLists:
-    """Turns texts into token ids, on all cores.
+    """Converts texts to token ids, using all cores.
 
     Args:
-        tokenizer: What `make_tokenizer` made.
+        tokenizer: Layer made by `make_tokenizer`.
         texts: `str` objects `(n,)`.
 
     Returns:
-        The ids of all words; a text without words is one unknown word.
+        The ids of all words. A text without words becomes one unknown word.
     """
 
     def encode(chunk):
@@ -162,13 +161,14 @@ def encode_texts(
 
 
 class TextEncoder(tf.Module):
-    """From raw strings to what a model takes, in the graph.
+    """Converts raw strings to model inputs, as part of the served graph.
 
-    As an attribute of what is exported, it takes the table of words along.
+    Assign it to an attribute of the exported module, so that the export includes its
+    lookup table.
 
     Args:
-        tokenizer: What `make_tokenizer` made.
-        max_length: Most ids of a text, at least 1.
+        tokenizer: Layer made by `make_tokenizer`.
+        max_length: Maximum number of ids per text, at least 1.
         truncation: As for `truncate_tokens`.
     """
 
@@ -189,11 +189,11 @@ class TextEncoder(tf.Module):
         """Encodes texts.
 
         Args:
-            texts: Strings `(n,)`; bytes that are not UTF-8 are spaces.
+            texts: Strings `(n,)`; invalid UTF-8 is read as spaces.
 
         Returns:
-            int32 `(n, t)`, the ids that `encode_texts` and `truncate_tokens` give,
-            padded at the end to the longest, at least one column.
+            int32 `(n, t)`: the ids of `encode_texts` and `truncate_tokens`, padded at
+            the end to the longest text, with at least one column.
         """
         ids = self.tokenizer(texts)
         surplus = tf.maximum(ids.row_lengths() - self.max_length, 0)[:, tf.newaxis]
@@ -201,7 +201,7 @@ class TextEncoder(tf.Module):
         columns = tf.reduce_max(tf.concat([tf.ones((1, 1), tf.int64), lengths], axis=0))
         positions = tf.range(columns)[tf.newaxis]
         skipped = surplus * tf.cast(positions >= self._head, tf.int64)
-        # Padding points behind the last id.
+        # Padding positions point to an extra id at the end.
         flat = tf.concat([tf.cast(ids.flat_values, tf.int32), [PADDING]], axis=0)
         sources = tf.where(
             positions < lengths,
@@ -209,7 +209,7 @@ class TextEncoder(tf.Module):
             tf.size(flat, tf.int64) - 1,
         )
         tokens = tf.gather(flat, sources)
-        # A text without words is one unknown word.
+        # A text without words becomes one unknown word.
         return tf.concat([tf.maximum(tokens[:, :1], UNKNOWN), tokens[:, 1:]], axis=1)
 
 
@@ -218,18 +218,18 @@ def make_text_encoder(
     max_length: int,
     truncation: Truncation = "head",
 ) -> TextEncoder:
-    """Makes the first step of a served model.
+    """Makes the preprocessing of a served text model.
 
     Args:
-        tokenizer: What `make_tokenizer` made.
-        max_length: Most ids of a text, at least 1.
+        tokenizer: Layer made by `make_tokenizer`.
+        max_length: Maximum number of ids per text, at least 1.
         truncation: As for `truncate_tokens`.
 
     Returns:
-        A callable from strings `(n,)` to int32 `(n, t)`, for use within a graph.
+        A callable from strings `(n,)` to int32 `(n, t)`, for use in a graph.
 
     Raises:
-        ValueError: If `max_length` is below 1 or `truncation` unknown.
+        ValueError: If `max_length` is below 1 or `truncation` is unknown.
     """
     return TextEncoder(tokenizer, max_length, truncation)
 
@@ -237,7 +237,7 @@ def make_text_encoder(
 def _map_chunks(
     texts: np.ndarray, function: Callable[[tf.Tensor], tuple[tf.Tensor, ...]]
 ) -> Iterator[tuple[np.ndarray, ...]]:
-    """Runs a function of strings on all texts, in order, on all cores."""
+    """Applies a function to chunks of texts, in order, using all cores."""
     if not len(texts):
         return iter(())
     dataset = tf.data.Dataset.from_tensor_slices(tf.constant(list(texts), tf.string))

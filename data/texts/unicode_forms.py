@@ -1,23 +1,23 @@
-"""Unicode normalisation, character by character, as a table."""
+"""Unicode normalisation of single characters as a lookup table."""
 
 import functools
 import unicodedata
 
 import numpy as np
 
-# Hangul, Chinese and Japanese ideographs beyond this have no other form, but for the
-# compatibility ideographs of the supplement.
+# Ideographs outside these ranges have no other form; the second range has the
+# compatibility ideographs.
 _PLANES = (*range(0x20000), *range(0x2F800, 0x2FA20))
-_LONGEST = 4  # Characters that one may become; rarer long ones stay as they are.
-_UNKNOWN = 0xFFFD  # What decoders put where bytes are not UTF-8.
-# Marks that are written over letters; those of Indic, Arabic or Hebrew script are
-# part of the word and stay.
+_LONGEST = 4  # Characters. The few with longer forms are not replaced.
+_UNKNOWN = 0xFFFD  # Replacement character for invalid UTF-8.
+# Combining marks to drop. Those of Indic, Arabic and Hebrew scripts are part of the
+# word and are kept.
 _ACCENTS = (
     range(0x0300, 0x0370),
     range(0x1AB0, 0x1B00),
     range(0x1DC0, 0x1E00),
     range(0x20D0, 0x2100),
-    range(0xFE00, 0xFE10),  # Choose between the pictures of an emoji.
+    range(0xFE00, 0xFE10),  # Variation selectors, as in emoji.
     range(0xFE20, 0xFE30),
 )
 _ALIKE = str.maketrans(
@@ -33,16 +33,16 @@ _ALIKE = str.maketrans(
 
 @functools.cache
 def character_forms() -> tuple[np.ndarray, np.ndarray]:
-    """Lists the characters that have a plainer form.
+    """Returns the characters that are replaced by simpler forms.
 
-    Lower case; NFKC without accents; typographic quotation marks, apostrophes and
-    dashes as in ASCII; C1 control characters as what they mean in Windows-1252, from
-    where they come; every space and control character as a space; invisible
-    formatting characters as nothing.
+    The simpler form is in lower case and NFKC without accents. Typographic quotation
+    marks, apostrophes and dashes become ASCII. C1 control characters are read as
+    Windows-1252, where they usually come from. Every space and control character
+    becomes a space. Invisible formatting characters are removed.
 
     Returns:
-        Their code points, int32 `(m,)`, ascending; and what they become, int32
-        `(m, 4)`, code points with zeros at the end.
+        The code points of the characters, int32 `(m,)`, ascending; and the code points
+        of their simpler forms, int32 `(m, 4)`, padded with zeros.
     """
     forms = {
         code: form
@@ -56,7 +56,7 @@ def character_forms() -> tuple[np.ndarray, np.ndarray]:
 
 
 def _plain_form(code):
-    """Returns what a character becomes."""
+    """Returns the simpler form of a character."""
     character = chr(code)
     if 0x80 <= code < 0xA0:
         character = bytes([code]).decode("cp1252", errors="replace")
@@ -68,9 +68,9 @@ def _plain_form(code):
         return " "
     if category == "Cf":
         return ""
-    if category in ("Cs", "Co", "Cn"):  # No characters, or private ones.
+    if category in ("Cs", "Co", "Cn"):  # Surrogate, private or unassigned.
         return character
-    # Lower case may have accents of its own, and capitals may be hidden in signs.
+    # Lower case may add accents, and symbols may decompose into capitals.
     decomposed = unicodedata.normalize("NFKD", character.lower()).lower()
     letters = (c for c in decomposed if not any(ord(c) in r for r in _ACCENTS))
     return unicodedata.normalize("NFC", "".join(letters)).translate(_ALIKE)
