@@ -8,13 +8,13 @@ import pytest
 
 from modelyard.data.catalogue import (
     CATALOGUE,
-    DatasetError,
     DatasetSpec,
     find_card,
     is_present,
     parse_spec,
     tfds_data_dir,
 )
+from modelyard.data.errors import DatasetError
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_home_folder_in_a_path_is_expanded():
         ("folder:?size=3", r"must be followed by a path"),
     ],
 )
-def test_wrong_spec_is_answered_with_the_way_out(spec, message):
+def test_error_of_a_wrong_spec_says_how_to_fix_it(spec, message):
     with pytest.raises(DatasetError, match=message):
         parse_spec(spec)
 
@@ -81,7 +81,7 @@ def test_wrong_spec_is_answered_with_the_way_out(spec, message):
         ("csv:a.csv", "texts"),
     ],
 )
-def test_spec_knows_what_the_data_set_holds(spec, content):
+def test_content_of_a_spec_is_known_and_checked(spec, content):
     assert parse_spec(spec).content == content
     parse_spec(spec, content=content)
     other = {"images": "texts", "texts": "images"}[content]
@@ -102,14 +102,14 @@ def test_cards_are_complete_and_consistent():
     assert len(find_card("cifar100").class_names) == 100
 
 
-def test_presence_is_told_by_the_prepared_folder(tmp_path):
+def test_tfds_data_set_is_present_if_prepared(tmp_path):
     card = find_card("emnist/letters")
     version = tmp_path / "emnist" / "letters" / "3.1.0"
     version.mkdir(parents=True)
     assert not is_present(card, tmp_path)
     (version / "dataset_info.json").touch()
     assert is_present(card, tmp_path)
-    # A folder that a killed download left is no data set.
+    # An interrupted download leaves an incomplete folder.
     half = tmp_path / "kmnist" / "incomplete.ABC_3.0.1"
     half.mkdir(parents=True)
     (half / "dataset_info.json").touch()
@@ -117,13 +117,13 @@ def test_presence_is_told_by_the_prepared_folder(tmp_path):
     assert is_present(find_card("digits"), tmp_path)
 
 
-def test_presence_of_an_embedded_set_is_told_by_its_package(monkeypatch):
+def test_embedded_data_set_is_present_if_its_package_is(monkeypatch):
     for found in (None, object()):
         monkeypatch.setattr("importlib.util.find_spec", lambda _, f=found: f)
         assert is_present(find_card("reviews")) == (found is not None)
 
 
-def test_data_folder_follows_the_environment(monkeypatch, tmp_path):
+def test_data_folder_comes_from_the_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
     assert tfds_data_dir() == tmp_path
     monkeypatch.delenv("TFDS_DATA_DIR")

@@ -15,22 +15,22 @@ def slow_dataset(seconds, count):
     )
 
 
-def test_clock_counts_the_wait_for_a_slow_dataset():
+def test_wait_for_a_slow_dataset_is_measured():
     clock = InputClock()
     assert clock.wait_seconds == 0
     assert [int(x) for x in clock.attach(slow_dataset(0.05, 6))] == list(range(6))
     assert 0.29 < clock.wait_seconds < 0.6
 
 
-def test_clock_does_not_count_the_time_of_a_slow_consumer():
+def test_time_of_a_slow_consumer_is_not_measured():
     clock = InputClock()
     for _ in clock.attach(slow_dataset(0.02, 6).prefetch(2)):
         time.sleep(0.06)
-    # Only the first element is waited for.
+    # The consumer waits for the first element only.
     assert clock.wait_seconds < 0.06
 
 
-def test_clock_passes_the_elements_on():
+def test_elements_are_unchanged():
     dataset = tf.data.Dataset.from_tensor_slices(([5, 3, 4], ["a", "b", "c"]))
     clocked = InputClock().attach(dataset.batch(2))
     assert clocked.element_spec == dataset.batch(2).element_spec

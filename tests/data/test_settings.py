@@ -24,7 +24,7 @@ class Optimizer:
 @dataclasses.dataclass(frozen=True)
 class Config:
     epochs: int = setting(3, "Passes over the data.")
-    optimizer: Optimizer = group(Optimizer)  # noqa: RUF009
+    optimizer: Optimizer = group(Optimizer)
     seed: int = setting(0, "Seed of everything random.")
 
     def __post_init__(self):

@@ -14,7 +14,7 @@ from modelyard.data.splitting import draw_stratified
         ([5, 5, 5], 7, [3, 2, 2]),
     ],
 )
-def test_draw_keeps_the_share_of_every_class(counts, size, expected):
+def test_draw_is_stratified(counts, size, expected):
     labels = np.random.default_rng(1).permutation(np.repeat([0, 1, 2], counts))
     drawn = draw_stratified(labels, size, np.random.default_rng(0))
     assert len(np.unique(drawn)) == size

@@ -21,7 +21,7 @@ def dots(count, side=9):
     return images
 
 
-def test_nothing_on_changes_nothing():
+def test_default_changes_nothing():
     images = np.random.default_rng(0).integers(0, 256, (4, 5, 6, 3), dtype=np.uint8)
     np.testing.assert_array_equal(augment(images, Augmentation()), images)
 
@@ -33,7 +33,7 @@ def test_shift_moves_each_image_by_whole_pixels_evenly():
     counts = np.zeros((9, 9))
     np.add.at(counts, (rows, columns), 1)
     assert counts[2:7, 2:7].sum() == 2500
-    # 100 expected in each of the 25 places, standard deviation below 10.
+    # 100 expected in each of 25 positions, with a standard deviation below 10.
     assert counts[2:7, 2:7].min() > 60
     assert counts[2:7, 2:7].max() < 140
 
@@ -61,7 +61,7 @@ def test_padding_is_black_or_mirrored():
 
 def test_rotation_keeps_the_centre_and_reaches_its_limit():
     images = np.zeros((500, 21, 21, 1), np.uint8)
-    images[:, 10, 10:20] = 255  # A hand that points right.
+    images[:, 10, 10:20] = 255  # A line from the centre to the right.
     moved = augment(images, Augmentation(rotate=30)).astype(float)[..., 0]
     assert (moved[:, 10, 10] == 255).all()
     rows, columns = np.mgrid[:21, :21] - 10
@@ -107,7 +107,7 @@ def test_cutout_hides_a_square_that_the_border_may_clip():
     assert areas.max() == 16
     assert areas.min() == 4
     assert set(where.any(axis=1).sum(axis=1)) == {2, 3, 4}
-    # Every pixel is hidden sometimes, the corners less often.
+    # Every pixel is hidden at times, corners less often.
     frequency = where.mean(axis=0)
     assert frequency.min() > 0.01
     assert abs(frequency[6, 5] - 16 / 120) < 0.04
@@ -142,7 +142,7 @@ def test_value_too_large_for_the_images_is_named(field):
         Augmentation(**{field: 8}).check_fits((8, 9, 1))
 
 
-def test_given_mirroring_replaces_the_random_one():
+def test_given_mirroring_overrides_the_random_one():
     images = np.random.default_rng(0).integers(0, 256, (3, 4, 4, 1), dtype=np.uint8)
     moved = augment_images(
         tf.constant(images),
@@ -154,6 +154,6 @@ def test_given_mirroring_replaces_the_random_one():
     np.testing.assert_array_equal(moved[::2], images[::2, :, ::-1])
 
 
-def test_alternating_needs_flips():
-    with pytest.raises(ValueError, match="`alternate_flip` must come with `flip`"):
+def test_alternating_flips_require_flips():
+    with pytest.raises(ValueError, match="`alternate_flip` requires `flip`"):
         Augmentation(alternate_flip=True)

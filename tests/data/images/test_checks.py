@@ -16,7 +16,7 @@ def splits():
     return images, labels
 
 
-def test_clean_splits_have_no_findings(splits):
+def test_splits_without_duplicates_have_zero_counts(splits):
     assert check_splits(*splits, ("a", "b")) == {
         "train_repeats": 0,
         "train_validation_duplicates": 0,

@@ -11,7 +11,7 @@ def digits():
     return load_images("digits")
 
 
-def test_sheet_is_a_picture_that_shows_the_images(digits, tmp_path):
+def test_sheet_is_a_png_file_of_images(digits, tmp_path):
     save_contact_sheet(digits, tmp_path / "sheet.png", per_class=3)
     with PIL.Image.open(tmp_path / "sheet.png") as image:
         assert image.format == "PNG"
@@ -27,7 +27,7 @@ def test_choice_follows_the_seed(digits, tmp_path):
     assert first == same != other
 
 
-def test_many_classes_are_cut_at_thirty_rows(tmp_path):
+def test_sheet_has_at_most_thirty_rows(tmp_path):
     for label in range(35):
         folder = tmp_path / "data" / f"class {label:02} with a name that is too long"
         folder.mkdir(parents=True)
@@ -41,6 +41,6 @@ def test_many_classes_are_cut_at_thirty_rows(tmp_path):
         assert 30 * 72 < image.height < 33 * 72 + 100
 
 
-def test_no_images_in_a_row_is_an_error(digits, tmp_path):
+def test_zero_images_per_class_is_an_error(digits, tmp_path):
     with pytest.raises(ValueError, match=r"`per_class` must be.*per_class=0"):
         save_contact_sheet(digits, tmp_path / "sheet.png", per_class=0)

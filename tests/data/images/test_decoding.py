@@ -32,7 +32,7 @@ def test_exact_size_keeps_every_pixel(colour, file_format):
     np.testing.assert_array_equal(pixels, colour)
 
 
-def test_grey_pixels_survive_as_grey_and_as_colour():
+def test_grey_pixels_are_exact_as_grey_and_as_colour():
     grey = np.arange(256, dtype=np.uint8).reshape(16, 16)
     encoded = encode(grey)
     np.testing.assert_array_equal(decode(encoded, 16, 16, 1)[..., 0], grey)
@@ -40,7 +40,7 @@ def test_grey_pixels_survive_as_grey_and_as_colour():
         np.testing.assert_array_equal(decode(encoded, 16, 16, 3)[..., channel], grey)
 
 
-def test_colour_turns_to_luma():
+def test_colour_becomes_luma():
     red = np.full((6, 5, 3), (255, 0, 0), np.uint8)
     assert set(decode(encode(red), channels=1).ravel()) == {76}
 
@@ -59,14 +59,14 @@ def test_sixteen_bit_png_keeps_the_high_bits():
     assert set(decode(encode(deep), channels=1).ravel()) == {0x80}
 
 
-def test_animation_gives_its_first_frame():
+def test_first_frame_of_an_animation_is_used():
     frames = [PIL.Image.new("RGB", (5, 6), colour) for colour in ("red", "blue")]
     buffer = io.BytesIO()
     frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:])
     np.testing.assert_array_equal(decode(buffer.getvalue())[2, 2], (255, 0, 0))
 
 
-def test_jpeg_is_close():
+def test_jpeg_is_decoded_approximately():
     smooth = np.full((6, 5, 3), (200, 100, 50), np.uint8)
     np.testing.assert_allclose(decode(encode(smooth, "JPEG")), smooth, atol=4)
 
@@ -81,7 +81,7 @@ def test_shrinking_is_antialiased_to_whole_values():
     lines[:, ::8] = 240
     pixels = decode(encode(lines), 8, 8, 1)
     np.testing.assert_array_equal(pixels, np.round(pixels))
-    assert pixels.min() > 0  # Unfiltered sampling misses every line.
+    assert pixels.min() > 0  # Sampling without a filter would miss every line.
 
 
 def test_twenty_megapixels_are_decoded():
@@ -92,12 +92,12 @@ def test_twenty_megapixels_are_decoded():
 @pytest.mark.parametrize(
     "encoded", [b"", b"words", b"\x89PNG\r\n\x1a\n", b"RIFF1234WEBP"]
 )
-def test_undecodable_bytes_are_invalid(encoded):
+def test_undecodable_bytes_are_refused(encoded):
     with pytest.raises(tf.errors.InvalidArgumentError):
         decode(encoded)
 
 
-def test_truncated_jpeg_is_invalid():
+def test_truncated_jpeg_is_refused():
     encoded = encode(
         np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8), "JPEG"
     )

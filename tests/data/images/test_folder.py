@@ -25,11 +25,11 @@ def fill_classes(folder, count=6, **options):
     for name, colour in COLOURS.items():
         for index in range(count):
             pixels = np.full((5, 6, 3), colour, np.uint8)
-            pixels[0, 0] = index  # No two are the same.
+            pixels[0, 0] = index  # All images differ.
             save(folder / name / f"{index}.png", pixels, **options)
 
 
-def test_classes_come_from_sub_folders_and_test_from_a_fold(tmp_path):
+def test_classes_are_sub_folders_and_test_is_a_fold(tmp_path):
     fill_classes(tmp_path, count=10)
     splits = load_images(f"folder:{tmp_path}?fold=1", validation_share=0.2)
     assert splits.class_names == ("blue", "red")
@@ -53,18 +53,18 @@ def test_images_are_in_the_order_of_their_names(tmp_path):
     assert parts["all"].labels.tolist() == [0, 0, 0, 1, 1]
 
 
-def test_train_and_test_folders_are_kept(tmp_path):
+def test_train_and_test_folders_are_used(tmp_path):
     for split, count in (("train", 6), ("test", 2)):
         fill_classes(tmp_path / split, count=count)
     splits = load_images(f"folder:{tmp_path}")
     assert splits.findings["test_is_official"]
     assert splits.findings["train_test_duplicates"] >= 2
     assert (len(splits.train), len(splits.validation), len(splits.test)) == (10, 2, 4)
-    with pytest.raises(DatasetError, match=r"`fold` must be left out.*fold=0"):
+    with pytest.raises(DatasetError, match=r"`fold` must be omitted.*fold=0"):
         load_images(f"folder:{tmp_path}?fold=0")
 
 
-def test_validation_folder_is_used_as_it_is(tmp_path):
+def test_validation_folder_is_used(tmp_path):
     for split, count in (("train", 6), ("validation", 3), ("test", 2)):
         fill_classes(tmp_path / split, count=count)
     splits = load_images(f"folder:{tmp_path}")
@@ -72,7 +72,7 @@ def test_validation_folder_is_used_as_it_is(tmp_path):
     assert splits.findings["train_validation_duplicates"] == 6
 
 
-def test_odd_images_are_read(tmp_path):
+def test_unusual_images_are_decoded(tmp_path):
     for name in ("a", "b"):
         folder = tmp_path / name
         grey_alpha = np.full((4, 4, 2), 90, np.uint8)
@@ -145,7 +145,7 @@ def test_list_of_unreadable_images_is_cut_at_twenty(tmp_path):
     assert lines[-1] == "  ... and 3 more"
 
 
-def test_files_that_are_no_images_are_named_and_left_out(tmp_path, caplog):
+def test_other_files_are_ignored_with_a_warning(tmp_path, caplog):
     fill_classes(tmp_path)
     (tmp_path / "red" / "notes.txt").write_text("x")
     (tmp_path / "readme.md").write_text("x")
@@ -162,7 +162,7 @@ def test_files_that_are_no_images_are_named_and_left_out(tmp_path, caplog):
         assert name not in caplog.text
 
 
-def test_wrong_folders_are_named(tmp_path):
+def test_invalid_folders_are_named(tmp_path):
     with pytest.raises(DatasetError, match=r"Not a folder.*path=.*nowhere"):
         load_images(f"folder:{tmp_path}/nowhere")
     with pytest.raises(DatasetError, match=r"at least 2 sub-folders.*Received: 0 in"):
@@ -182,9 +182,9 @@ def test_class_too_small_to_split_is_named(tmp_path):
         load_images(f"folder:{tmp_path}")
 
 
-def test_wrong_split_folders_are_named(tmp_path):
+def test_invalid_split_folders_are_named(tmp_path):
     fill_classes(tmp_path / "train")
-    with pytest.raises(DatasetError, match="must have `test` beside it"):
+    with pytest.raises(DatasetError, match="must also contain `test`"):
         load_images(f"folder:{tmp_path}")
     fill_classes(tmp_path / "test")
     save(tmp_path / "test" / "green" / "1.png")
@@ -192,14 +192,14 @@ def test_wrong_split_folders_are_named(tmp_path):
         load_images(f"folder:{tmp_path}")
 
 
-def test_folder_of_trains_and_cars_is_two_classes(tmp_path):
+def test_class_may_be_called_train(tmp_path):
     for name in ("train", "car"):
         for index in range(6):
             save(tmp_path / name / f"{index}.png", colour=(index, 0, 0))
     assert load_images(f"folder:{tmp_path}").class_names == ("car", "train")
 
 
-def test_too_much_for_the_memory_is_said_before_reading(tmp_path, monkeypatch):
+def test_images_too_large_for_memory_are_refused_before_decoding(tmp_path, monkeypatch):
     fill_classes(tmp_path)
     memory = psutil.virtual_memory()._replace(available=2000)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)

@@ -4,11 +4,8 @@ import requests
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from modelyard.data.catalogue import (
-    DatasetError,
-    DatasetUnavailableError,
-    find_card,
-)
+from modelyard.data.catalogue import find_card
+from modelyard.data.errors import DatasetError, DatasetUnavailableError
 from modelyard.data.images.loading import load_images
 
 
@@ -17,7 +14,7 @@ def assert_same(first, second):
     np.testing.assert_array_equal(first.labels, second.labels)
 
 
-def test_digits_are_the_real_ones_in_stratified_splits():
+def test_digits_are_complete_in_stratified_splits():
     splits = load_images("digits")
     assert splits.image_shape == (8, 8, 1)
     assert splits.num_classes == 10
@@ -47,7 +44,7 @@ def test_folds_partition_the_examples():
     assert_same(load_images("digits").test, tests[0])
 
 
-def test_seed_moves_validation_but_not_test():
+def test_seed_changes_validation_but_not_test():
     first, same, other = (load_images("digits", seed=seed) for seed in (0, 0, 1))
     assert_same(first.validation, same.validation)
     assert_same(first.train, same.train)
@@ -55,7 +52,7 @@ def test_seed_moves_validation_but_not_test():
     assert (first.validation.images != other.validation.images).any()
 
 
-def test_limit_leaves_a_stratified_part_of_train_alone():
+def test_limit_keeps_a_stratified_part_of_train_only():
     whole, part = load_images("digits"), load_images("digits", max_train_examples=100)
     assert np.bincount(part.train.labels).tolist() == [10] * 10
     assert_same(part.validation, whole.validation)
@@ -70,7 +67,7 @@ def test_photos_are_disjoint_patches_of_real_photographs():
     assert total == find_card("photos").splits["all"]
     assert set(splits.test.labels) == set(range(splits.num_classes))
     assert splits.findings["train_test_duplicates"] == 0
-    # The retina is red, the launch pad stands before a blue sky.
+    # The retina is red, and the sky behind the rocket is blue.
     means = [
         splits.train.images[splits.train.labels == splits.class_names.index(name)].mean(
             axis=(0, 1, 2)
@@ -94,7 +91,7 @@ def test_wrong_argument_is_named(arguments, message):
         load_images("digits", **arguments)
 
 
-def test_data_that_cannot_be_had_names_the_way_out(monkeypatch, tmp_path):
+def test_failed_download_names_the_alternatives(monkeypatch, tmp_path):
     def fail(url, **_):
         raise requests.ConnectionError(f"no route to {url}")
 
@@ -112,7 +109,7 @@ def test_data_that_cannot_be_had_names_the_way_out(monkeypatch, tmp_path):
 
 @pytest.fixture
 def pretend_present(monkeypatch):
-    """Lets `tfds.testing.mock_data` stand in for prepared data."""
+    """Makes TFDS treat mock data as prepared."""
     monkeypatch.setattr(tfds.core.DatasetBuilder, "is_prepared", lambda _: True)
 
 
@@ -136,13 +133,13 @@ def test_tfds_data_become_arrays(pretend_present, name, shape, num_classes):
     assert splits.findings["test_is_official"]
 
 
-def test_letters_are_numbered_from_zero_and_stand_upright(pretend_present):
+def test_letters_are_labelled_from_zero_and_upright(pretend_present):
     del pretend_present
 
     def generate():
         for index in range(26 * 4):
             image = np.full((28, 28, 1), index, np.uint8)
-            image[0, :14] = 255  # Half of the first row, as the files have it.
+            image[0, :14] = 255  # Half of the first row in the transposed files.
             yield {"image": image, "label": 1 + index % 26}
 
     def as_dataset(*_, **__):
@@ -162,16 +159,16 @@ def test_letters_are_numbered_from_zero_and_stand_upright(pretend_present):
     assert (splits.test.images[0, 0, 1:] == 0).all()
 
 
-def test_labels_that_the_card_does_not_know_are_refused(pretend_present):
+def test_labels_outside_the_card_are_refused(pretend_present):
     del pretend_present
     with (
-        tfds.testing.mock_data(num_examples=400),  # Random ones, from 0 to 36.
+        tfds.testing.mock_data(num_examples=400),  # Random labels from 0 to 36.
         pytest.raises(DatasetError, match=r"must be in \[0, 26\)"),
     ):
         load_images("emnist/letters")
 
 
-def test_catalogue_agrees_with_tfds():
+def test_cards_agree_with_tfds():
     for name in ("mnist", "fashion_mnist", "kmnist", "emnist/letters", "cifar100"):
         card = find_card(name)
         builder = tfds.builder(card.tfds_name, data_dir="does-not-exist")
@@ -181,56 +178,81 @@ def test_catalogue_agrees_with_tfds():
             assert tuple(names) == card.class_names
 
 
-def test_probe_has_a_time_limit(monkeypatch, tmp_path):
-    limits = []
+def test_network_probe_has_a_timeout(monkeypatch, tmp_path):
+    timeouts = []
 
     def record(url, *, timeout):
-        limits.append(timeout)
+        timeouts.append(timeout)
         raise requests.Timeout(url)
 
     monkeypatch.setattr(requests, "head", record)
     with pytest.raises(DatasetUnavailableError, match="Timeout"):
         load_images("kmnist", data_dir=tmp_path)
-    assert limits[0] <= 10
-
-
-@pytest.mark.real_data
-def test_real_mnist_is_complete():
-    splits = load_images("mnist")
-    assert splits.train.images.shape == (55_000, 28, 28, 1)
-    assert splits.validation.images.shape == (5_000, 28, 28, 1)
-    assert splits.test.images.shape == (10_000, 28, 28, 1)
-    assert splits.train.images.dtype == np.uint8
-    assert splits.train.labels.dtype == np.int64
-    counts = np.bincount(
-        np.concatenate([splits.train.labels, splits.validation.labels])
-    )
-    official = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
-    assert counts.tolist() == official
-    tests = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
-    assert np.bincount(splits.test.labels).tolist() == tests
-    np.testing.assert_allclose(
-        np.bincount(splits.validation.labels), np.array(official) / 12, atol=1
-    )
-    mean = np.concatenate([splits.train.images, splits.validation.images]).mean()
-    assert abs(mean / 255 - 0.1307) < 1e-4
-    assert splits.findings["train_test_duplicates"] == 0
-
-
-@pytest.mark.real_data
-def test_real_cifar10_is_complete():
-    splits = load_images("cifar10", validation_share=0.1)
-    assert splits.train.images.shape == (45_000, 32, 32, 3)
-    assert splits.image_shape == (32, 32, 3)
-    assert np.bincount(splits.train.labels).tolist() == [4_500] * 10
-    assert np.bincount(splits.validation.labels).tolist() == [500] * 10
-    assert np.bincount(splits.test.labels).tolist() == [1_000] * 10
-    assert splits.class_names[2] == "bird"
-    mean = splits.train.images.mean(axis=(0, 1, 2)) / 255
-    np.testing.assert_allclose(mean, (0.4914, 0.4822, 0.4465), atol=2e-3)
+    assert timeouts[0] <= 10
 
 
 @pytest.mark.parametrize("spec", ["imdb_reviews", "reviews", "csv:a.csv?text=b"])
-def test_texts_are_refused_with_the_pipeline_for_them(spec):
+def test_text_data_is_refused_with_the_right_pipeline(spec):
     with pytest.raises(DatasetError, match=r"holds texts, not images: use classify-t"):
         load_images(spec)
+
+
+@pytest.fixture(scope="module")
+def mnist():
+    return load_images("mnist")
+
+
+@pytest.fixture(scope="module")
+def cifar10():
+    return load_images("cifar10", validation_share=0.1)
+
+
+MNIST_TRAIN = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+MNIST_TEST = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+
+
+@pytest.mark.slow
+@pytest.mark.real_data("mnist")
+def test_real_mnist_is_complete(mnist):
+    assert mnist.train.images.shape == (55_000, 28, 28, 1)
+    assert mnist.validation.images.shape == (5_000, 28, 28, 1)
+    assert mnist.test.images.shape == (10_000, 28, 28, 1)
+    assert mnist.train.images.dtype == np.uint8
+    assert mnist.train.labels.dtype == np.int64
+    labels = np.concatenate([mnist.train.labels, mnist.validation.labels])
+    assert np.bincount(labels).tolist() == MNIST_TRAIN
+    assert np.bincount(mnist.test.labels).tolist() == MNIST_TEST
+
+
+@pytest.mark.slow
+@pytest.mark.real_data("mnist")
+def test_real_mnist_is_split_by_class(mnist):
+    np.testing.assert_allclose(
+        np.bincount(mnist.validation.labels), np.array(MNIST_TRAIN) / 12, atol=1
+    )
+    assert mnist.findings["train_test_duplicates"] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.real_data("mnist")
+def test_real_mnist_has_the_published_mean(mnist):
+    mean = np.concatenate([mnist.train.images, mnist.validation.images]).mean()
+    assert abs(mean / 255 - 0.1307) < 1e-4
+
+
+@pytest.mark.slow
+@pytest.mark.real_data("cifar10")
+def test_real_cifar10_is_complete_in_stratified_splits(cifar10):
+    assert cifar10.train.images.shape == (45_000, 32, 32, 3)
+    assert cifar10.image_shape == (32, 32, 3)
+    assert np.bincount(cifar10.train.labels).tolist() == [4_500] * 10
+    assert np.bincount(cifar10.validation.labels).tolist() == [500] * 10
+    assert np.bincount(cifar10.test.labels).tolist() == [1_000] * 10
+    assert cifar10.class_names[2] == "bird"
+
+
+@pytest.mark.slow
+@pytest.mark.real_data("cifar10")
+def test_real_cifar10_has_the_published_mean(cifar10):
+    mean = cifar10.train.images.mean(axis=(0, 1, 2)) / 255
+    np.testing.assert_allclose(mean, (0.4914, 0.4822, 0.4465), atol=2e-3)

@@ -10,7 +10,7 @@ from modelyard.data.images.pipeline import (
 
 
 def numbered(count):
-    """Images whose pixels and labels tell which example they are."""
+    """Images whose pixels and labels identify the example."""
     images = np.zeros((count, 4, 4, 1), np.uint8)
     images += np.arange(count, dtype=np.uint8)[:, None, None, None]
     return images, np.arange(count)
@@ -48,7 +48,7 @@ def test_images_and_labels_stay_together():
         np.testing.assert_array_equal(images[:, 0, 0, 0], labels)
 
 
-def test_stream_from_a_later_epoch_is_the_tail_of_the_whole_one():
+def test_resumed_stream_is_the_rest_of_the_whole_stream():
     images = np.random.default_rng(0).integers(0, 256, (30, 8, 8, 3), dtype=np.uint8)
 
     def batches(first_epoch):
@@ -90,7 +90,7 @@ def test_augmentation_changes_from_epoch_to_epoch():
     assert len({images.tobytes() for images, _ in batches_of(dataset)}) > 2
 
 
-def test_cutout_hides_behind_the_mean_colour():
+def test_cutout_fills_with_the_mean_colour():
     images = np.zeros((10, 8, 8, 3), np.uint8)
     images[:5] = (10, 20, 30)
     dataset = make_training_dataset(
@@ -161,13 +161,13 @@ def test_alternating_flips_show_each_image_both_ways_in_two_epochs():
     for step, (batch, labels) in enumerate(dataset.as_numpy_iterator()):
         for image, label in zip(batch, labels, strict=True):
             sides[step // 2][label] = bool(image[0, 0, 0])
-    assert 0 < sum(sides[0].values()) < 8  # Some start mirrored, some do not.
+    assert 0 < sum(sides[0].values()) < 8  # Some images start mirrored.
     assert all(sides[0][label] != sides[1][label] for label in range(8))
     assert sides[0] == sides[2]
     assert sides[1] == sides[3]
 
 
-def test_small_epochs_come_first_at_three_quarters_of_the_sides():
+def test_first_epochs_have_images_of_three_quarters_the_size():
     images = np.random.default_rng(0).integers(0, 256, (6, 8, 16, 3), np.uint8)
     dataset = make_training_dataset(
         images, np.arange(6), batch_size=3, seed=0, epochs=3, small_epochs=1

@@ -9,7 +9,7 @@ def make_examples(*texts_and_labels):
     return TextExamples(np.array(texts, dtype=object), np.array(labels, np.int64))
 
 
-def test_repeats_leaks_and_conflicts_are_counted():
+def test_duplicates_empty_texts_and_conflicts_are_counted():
     train = make_examples(("a", 0), ("a", 0), ("a", 1), ("b", 1), (" \n", 0))
     test = make_examples(("b", 0), ("b", 0), ("c", 1), ("a", 0))
     assert check_texts(train, test) == {

@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001
-# Letters of other scripts and styles are what is cleaned here.
+# These tests need letters of many scripts and styles.
 import keras
 import numpy as np
 import pytest
@@ -45,16 +45,16 @@ def clean(*texts):
         ("סרט טוב!", "סרט טוב !"),
     ],
 )
-def test_text_becomes_lower_case_words_and_marks(text, cleaned):
+def test_text_is_split_into_lower_case_words_and_marks(text, cleaned):
     assert clean(text) == [cleaned]
 
 
-def test_bytes_that_are_not_utf8_become_spaces():
+def test_invalid_utf8_becomes_spaces():
     texts = tf.constant([b"caf\xe9 good", b"\xff\xfe", b"a\xc3", b"fine"])
     assert clean_texts(texts).numpy().tolist() == [b"caf good", b"", b"a", b"fine"]
 
 
-def test_rows_keep_their_order_and_shape():
+def test_order_and_shape_are_kept():
     texts = tf.constant([["Á", "B"], ["C", "Ð é"], ["\u200b", ""]])
     assert clean_texts(texts).numpy().tolist() == [
         [b"a", b"b"],
@@ -65,7 +65,7 @@ def test_rows_keep_their_order_and_shape():
     assert clean_texts(tf.constant("É")).numpy() == b"e"
 
 
-def test_cleaning_is_idempotent_on_its_words():
+def test_cleaning_is_idempotent():
     rng = np.random.default_rng(0)
     codes = rng.integers(1, 0x3000, (200, 40))
     texts = ["".join(map(chr, row)) for row in codes]
@@ -74,7 +74,7 @@ def test_cleaning_is_idempotent_on_its_words():
     assert all("  " not in text and text == text.strip() for text in once)
 
 
-def test_long_text_is_cleaned_in_a_moment():
+def test_long_texts_are_cleaned():
     ascii_text = "Word's <br /> '" * 70_000  # About 1 MB.
     (cleaned,) = clean(ascii_text)
     assert cleaned == " ".join(["word's"] * 70_000)
@@ -88,12 +88,12 @@ def test_function_runs_in_a_graph_without_python():
     )
     graph = function.get_concrete_function().graph
     assert not any("Py" in op.type for op in graph.get_operations())
-    # Constants of every signature go into the file of an export.
+    # An export stores these constants once per signature.
     assert len(graph.as_graph_def().SerializeToString()) < 400_000
     assert function(tf.constant(["É!"])).numpy().tolist() == [b"e !"]
 
 
-def test_layer_with_the_function_is_saved_by_name():
+def test_layer_with_the_function_can_be_serialised():
     layer = keras.layers.TextVectorization(
         standardize=clean_texts, vocabulary=["cafe", "!"]
     )

@@ -16,6 +16,6 @@ def test_take_keeps_texts_and_labels_together():
     assert taken.labels.tolist() == [2, 0]
 
 
-def test_equal_texts_have_one_number():
+def test_identical_texts_have_the_same_number():
     texts = np.array(["b", "a", "b ", "b"], dtype=object)
     assert number_texts(texts).tolist() == [0, 1, 2, 0]

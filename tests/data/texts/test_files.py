@@ -33,7 +33,7 @@ def write_bytes(path, content):
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".TSV", ".jsonl", ".parquet"])
-def test_table_is_read_by_its_suffix(tmp_path, suffix):
+def test_file_format_follows_the_suffix(tmp_path, suffix):
     table = pd.DataFrame(ROWS, columns=["review", "verdict"]).assign(more=1.5)
     path = write(tmp_path / f"t{suffix}", table)
     card, examples = load(path, "review", "verdict")
@@ -44,14 +44,14 @@ def test_table_is_read_by_its_suffix(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
-def test_numbers_are_classes_in_the_order_of_their_values(tmp_path, suffix):
+def test_numeric_classes_are_sorted_by_value(tmp_path, suffix):
     table = {"text": list("abcd"), "label": [10, 2, 2, -1]}
     card, examples = load(write(tmp_path / f"t{suffix}", table))
     assert card.class_names == ("-1", "2", "10")
     assert examples.labels.tolist() == [2, 1, 1, 0]
 
 
-def test_whole_numbers_are_the_same_class_however_written(tmp_path):
+def test_equal_integers_are_one_class(tmp_path):
     lines = [{"text": "a", "label": 1.0}, {"text": "b", "label": 1}]
     lines.append({"text": "c", "label": " 0 "})
     content = "\n".join(json.dumps(line) for line in lines) + "\n\n"
@@ -59,7 +59,7 @@ def test_whole_numbers_are_the_same_class_however_written(tmp_path):
     assert card.class_names == ("0", "1")
 
 
-def test_words_that_look_like_nothing_are_texts(tmp_path):
+def test_null_and_na_are_texts(tmp_path):
     path = write_bytes(tmp_path / "t.csv", b"\xef\xbb\xbftext,label\nnull,a\nNA,None\n")
     card, examples = load(path)
     assert examples.texts.tolist() == ["null", "NA"]
@@ -69,7 +69,7 @@ def test_words_that_look_like_nothing_are_texts(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", r"not a table"),
+        (b"", r"not a valid table"),
         (b"text,label\n", r"must have rows"),
         (b"texts,lable\na,b\n", r"`text` must be a column.*mean texts\? .*text=text"),
         (b"text,lable\na,b\n", r"`label` must.*mean lable\?.* 'text', 'lable'.*=la"),
@@ -78,22 +78,22 @@ def test_words_that_look_like_nothing_are_texts(tmp_path):
         (b"text,label\na,x\nb\n", r"'label' must not be missing.*row 2"),
         (b"text,label\na,x\nb,x\n", r"'label' must have at least 2.*'x', in 2 row"),
         (b"text,label\n,x\nb,y\n  ,y\n", r"'text' must not be empty.*rows 1, 3"),
-        (b"text,label\na,x\n\xff\xfe,x\nc,y\n", r"in UTF-8; .*line 3 of"),
-        (b"text,label\na,x\nb, c,y\n", r"not a table.*line 3"),
+        (b"text,label\na,x\n\xff\xfe,x\nc,y\n", r"in UTF-8\. .*line 3 of"),
+        (b"text,label\na,x\nb, c,y\n", r"not a valid table.*line 3"),
         (b"text,label\na,b,x\nb,c,y\n", r"as many cells as the header"),
-        (b'text,label\na,x\n"b,y\nc,x\n', r"not a table.*EOF inside string"),
+        (b'text,label\na,x\n"b,y\nc,x\n', r"not a valid table.*EOF inside string"),
         (
             b"text,label\n" + b",x\n" * 15,
             r"rows 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 5 more",
         ),
     ],
 )
-def test_fault_of_a_csv_is_named(tmp_path, content, message):
+def test_error_in_a_csv_file_is_named(tmp_path, content, message):
     with pytest.raises(DatasetError, match=message):
         load(write_bytes(tmp_path / "t.csv", content))
 
 
-def test_endless_cell_is_named(tmp_path):
+def test_overlong_cell_is_named(tmp_path):
     swallowed = b'"' + b"b,y\n" * 2_600_000 + b'",y'
     content = b"text,label\na,x\n" + swallowed + b"\n"
     with pytest.raises(DatasetError, match=r"2,000,000 characters.*quot.*row 2"):
@@ -112,12 +112,12 @@ def test_endless_cell_is_named(tmp_path):
         (b'{"text": "\xff", "label": 1}\n', r"in UTF-8.*line 1"),
     ],
 )
-def test_fault_of_json_lines_is_named(tmp_path, content, message):
+def test_error_in_json_lines_is_named(tmp_path, content, message):
     with pytest.raises(DatasetError, match=message):
         load(write_bytes(tmp_path / "t.jsonl", content))
 
 
-def test_faults_of_a_parquet_file_are_named(tmp_path):
+def test_errors_in_a_parquet_file_are_named(tmp_path):
     path = write(tmp_path / "t.parquet", {"text": ["a", "b"], "label": ["x", None]})
     with pytest.raises(DatasetError, match=r"'label' must not be missing.*row 2"):
         load(path)
@@ -128,7 +128,7 @@ def test_faults_of_a_parquet_file_are_named(tmp_path):
         load(write_bytes(tmp_path / "t.parquet", b"text,label"))
 
 
-def test_broken_strings_of_a_parquet_file_are_named(tmp_path):
+def test_invalid_utf8_in_a_parquet_file_is_named(tmp_path):
     import pyarrow
     import pyarrow.parquet
 
@@ -140,14 +140,14 @@ def test_broken_strings_of_a_parquet_file_are_named(tmp_path):
         load(tmp_path / "t.parquet")
 
 
-def test_missing_reader_of_parquet_is_named(tmp_path, monkeypatch):
+def test_missing_parquet_package_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(DatasetUnavailableError, match=r"pip install pyarrow"):
         load(write_bytes(tmp_path / "t.parquet", b""))
 
 
-def test_missing_file_and_other_formats_are_named(tmp_path):
-    with pytest.raises(DatasetError, match=r"no such file.*x\.csv"):
+def test_missing_file_and_unknown_format_are_named(tmp_path):
+    with pytest.raises(DatasetError, match=r"does not exist.*x\.csv"):
         load(tmp_path / "x.csv")
     with pytest.raises(DatasetError, match=r"\.csv, \.tsv, \.jsonl, \.parquet.*\.txt"):
         load(write_bytes(tmp_path / "x.txt", b""))

@@ -6,11 +6,8 @@ import requests
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from modelyard.data.catalogue import (
-    DatasetError,
-    DatasetUnavailableError,
-    find_card,
-)
+from modelyard.data.catalogue import find_card
+from modelyard.data.errors import DatasetError, DatasetUnavailableError
 from modelyard.data.texts import loading as text_loading
 from modelyard.data.texts.examples import TextExamples
 from modelyard.data.texts.loading import load_texts
@@ -36,13 +33,13 @@ def spec(tmp_path):
     return write_csv(tmp_path / "t.csv", rows + [("again", "a")] * 10)
 
 
-def test_own_file_is_split_by_distinct_text(spec):
+def test_csv_file_is_split_by_distinct_text(spec):
     for fold in range(5):
         splits = load_texts(f"{spec}?fold={fold}", validation_share=0.2)
         parts = splits.train, splits.validation, splits.test
         assert sum(map(len, parts)) == 110
         texts = [set(part.texts) for part in parts]
-        assert sum(map(len, texts)) == 101  # The repeated one is on one side only.
+        assert sum(map(len, texts)) == 101  # The repeated text is in one split only.
         assert len(set.union(*texts)) == 101
         assert splits.class_names == ("a", "b")
         assert splits.num_classes == 2
@@ -59,7 +56,7 @@ def test_folds_partition_the_texts(spec):
     assert set(load_texts(spec).test.texts) == tests[0]
 
 
-def test_seed_moves_validation_but_not_test(spec):
+def test_seed_changes_validation_but_not_test(spec):
     first, same, other = (load_texts(spec, seed=seed) for seed in (0, 0, 1))
     assert first.validation.texts.tolist() == same.validation.texts.tolist()
     assert first.train.texts.tolist() == same.train.texts.tolist()
@@ -67,7 +64,7 @@ def test_seed_moves_validation_but_not_test(spec):
     assert set(first.validation.texts) != set(other.validation.texts)
 
 
-def test_limit_leaves_a_stratified_part_of_train_alone(spec):
+def test_limit_keeps_a_stratified_part_of_train_only(spec):
     whole, part = load_texts(spec), load_texts(spec, max_train_examples=10)
     assert np.bincount(part.train.labels).min() >= 4
     assert len(part.train) == 10
@@ -88,13 +85,13 @@ def test_wrong_argument_is_named(spec, arguments, message):
         load_texts(spec, **arguments)
 
 
-def test_images_are_refused_with_the_pipelines_for_them():
+def test_image_data_is_refused_with_the_right_pipelines():
     for spec in ("mnist", "digits?fold=1", "folder:somewhere"):
         with pytest.raises(DatasetError, match=r"holds images.*use classify-images"):
             load_texts(spec)
 
 
-def test_rare_class_is_named(tmp_path):
+def test_class_with_too_few_examples_is_named(tmp_path):
     rows = [(f"text {i}", "ab"[i > 3]) for i in range(40)]
     with pytest.raises(DatasetError, match=r"at least 5 examples.*'a' \(4\)"):
         load_texts(write_csv(tmp_path / "t.csv", rows))
@@ -102,7 +99,7 @@ def test_rare_class_is_named(tmp_path):
 
 @pytest.fixture
 def official(monkeypatch):
-    """A data set with an official test split that shares texts with the others."""
+    """A data set whose official test split shares texts with the other splits."""
 
     def examples(*texts):
         labels = np.arange(len(texts)) % 2
@@ -122,7 +119,7 @@ def official(monkeypatch):
     monkeypatch.setattr(text_loading, "_load_source", load)
 
 
-def test_texts_of_test_are_dropped_and_counted(official):
+def test_texts_in_test_are_dropped_and_counted(official):
     del official
     splits = load_texts("imdb_reviews", with_unlabelled=True)
     assert "both" not in {*splits.train.texts, *splits.validation.texts}
@@ -140,7 +137,7 @@ def test_texts_of_test_are_dropped_and_counted(official):
     }
 
 
-def test_texts_of_test_stay_on_request(official):
+def test_texts_in_test_are_kept_on_request(official):
     del official
     splits = load_texts("imdb_reviews", with_unlabelled=True, drop_test_texts=False)
     assert "both" in {*splits.train.texts, *splits.validation.texts}
@@ -149,7 +146,7 @@ def test_texts_of_test_stay_on_request(official):
     assert not len(load_texts("imdb_reviews").unlabelled)
 
 
-def test_class_that_only_test_has_is_named(monkeypatch):
+def test_class_found_only_in_test_is_named(monkeypatch):
     texts = np.array([f"text {i}" for i in range(20)], dtype=object)
     parts = {
         "train": TextExamples(texts[:10], np.zeros(10, np.int64)),
@@ -161,7 +158,7 @@ def test_class_that_only_test_has_is_named(monkeypatch):
         load_texts("imdb_reviews")
 
 
-def test_tfds_texts_become_strings(monkeypatch):
+def test_tfds_texts_are_decoded_to_strings(monkeypatch):
     def generate():
         for index in range(40):
             yield {"text": f"café {index}".encode(), "label": index % 2}
@@ -185,14 +182,14 @@ def test_tfds_texts_become_strings(monkeypatch):
     assert splits.findings["train_test_duplicates"] == 40
 
 
-def test_catalogue_agrees_with_tfds():
+def test_card_agrees_with_tfds():
     card = find_card("imdb_reviews")
     builder = tfds.builder(card.tfds_name, data_dir="does-not-exist")
     assert tuple(builder.info.features["label"].names) == card.class_names
     assert builder.info.features["text"].shape == card.example_shape
 
 
-def test_data_that_cannot_be_had_names_the_way_out(monkeypatch, tmp_path):
+def test_failed_download_names_the_alternative(monkeypatch, tmp_path):
     def fail(url, **_):
         raise requests.ConnectionError(f"no route to {url}")
 
@@ -223,17 +220,31 @@ def test_embedded_reviews_are_complete():
     assert np.mean(praised) > 0.7
 
 
+@pytest.fixture(scope="module")
+def imdb():
+    return load_texts("imdb_reviews", with_unlabelled=True)
+
+
+@pytest.mark.slow
 @pytest.mark.real_data("imdb_reviews")
-def test_real_imdb_is_complete():
-    splits = load_texts("imdb_reviews", with_unlabelled=True)
-    assert len(splits.test) == 25_000
-    assert np.bincount(splits.test.labels).tolist() == [12_500, 12_500]
-    assert splits.findings["train_test_duplicates"] == 123
-    assert splits.findings["train_repeats"] == 96
-    assert splits.findings["test_repeats"] == 199
-    dropped = splits.findings["train_dropped"]
-    assert len(splits.train) + len(splits.validation) == 25_000 - dropped
-    assert len(splits.unlabelled) == 50_000 - splits.findings["unlabelled_dropped"]
-    parts = splits.train, splits.validation, splits.test
-    texts = [set(part.texts) for part in parts]
+def test_real_imdb_is_complete(imdb):
+    assert len(imdb.test) == 25_000
+    assert np.bincount(imdb.test.labels).tolist() == [12_500, 12_500]
+    dropped = imdb.findings["train_dropped"]
+    assert len(imdb.train) + len(imdb.validation) == 25_000 - dropped
+    assert len(imdb.unlabelled) == 50_000 - imdb.findings["unlabelled_dropped"]
+
+
+@pytest.mark.slow
+@pytest.mark.real_data("imdb_reviews")
+def test_duplicates_in_real_imdb_are_counted(imdb):
+    assert imdb.findings["train_test_duplicates"] == 123
+    assert imdb.findings["train_repeats"] == 96
+    assert imdb.findings["test_repeats"] == 199
+
+
+@pytest.mark.slow
+@pytest.mark.real_data("imdb_reviews")
+def test_splits_of_real_imdb_share_no_text(imdb):
+    texts = [set(part.texts) for part in (imdb.train, imdb.validation, imdb.test)]
     assert len(set.union(*texts)) == sum(map(len, texts))

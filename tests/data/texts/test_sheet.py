@@ -13,10 +13,10 @@ def splits(tmp_path):
     return load_texts(f"csv:{tmp_path / 't.csv'}")
 
 
-def test_sheet_tells_sizes_findings_classes_lengths_and_excerpts(splits):
+def test_sheet_has_sizes_findings_classes_lengths_and_excerpts(splits):
     sheet = describe_texts(splits)
     first, sizes, checked, _, *rest = sheet.splitlines()
-    assert first == f"{splits.spec} (Texts of the file t.csv)"
+    assert first == f"{splits.spec} (Texts in the file t.csv)"
     parts = splits.train, splits.validation, splits.test
     assert sizes == "train {}, validation {}, test {}".format(*map(len, parts))
     assert "test is official False; train test duplicates 0;" in checked

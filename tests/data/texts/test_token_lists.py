@@ -13,7 +13,7 @@ def rows_of(tokens):
     return [row.tolist() for row in tokens]
 
 
-def test_lists_know_their_texts():
+def test_texts_are_slices_of_the_flat_ids():
     tokens = lists([5, 6], [7], [8, 9, 10])
     assert len(tokens) == 3
     assert tokens.lengths.tolist() == [2, 1, 3]
@@ -22,13 +22,13 @@ def test_lists_know_their_texts():
     assert tokens.to_dense().dtype == np.int32
 
 
-def test_joined_lists_are_one_after_another():
+def test_joined_lists_are_concatenated():
     joined = join_tokens([lists([5, 6], [7]), lists(), lists([8, 9, 10])])
     assert rows_of(joined) == [[5, 6], [7], [8, 9, 10]]
     assert joined.offsets.dtype == np.int64
 
 
-def test_take_picks_in_the_given_order():
+def test_take_selects_in_the_given_order():
     taken = lists([5, 6], [7], [8, 9, 10]).take(np.array([2, 0, 2]))
     assert rows_of(taken) == [[8, 9, 10], [5, 6], [8, 9, 10]]
     assert taken.ids.dtype == np.int32

@@ -14,7 +14,7 @@ LIMITS = {"batch_tokens": 400, "max_batch": 6}
 
 
 def numbered(lengths):
-    """Texts whose ids and labels tell which text they are: 1, 2, 3, ..."""
+    """Texts whose ids and labels identify the text: 1, 2, 3, ..."""
     labels = np.arange(1, len(lengths) + 1)
     ids = np.repeat(labels, lengths).astype(np.int32)
     return TokenLists(ids, np.cumsum([0, *lengths])), labels
@@ -44,7 +44,7 @@ def assert_same(first, second):
 
 
 def assert_whole_texts(batches, tokens):
-    """Every row is the text of its label, padded with zeros at the end."""
+    """Checks that every row is the text of its label, padded with zeros."""
     for rows, labels in batches:
         assert rows.dtype == np.int32
         assert labels.dtype == np.int64
@@ -67,7 +67,7 @@ def test_every_epoch_has_every_example_once_in_new_batches():
     partners = [{frozenset(labels) for _, labels in epoch} for epoch in epochs]
     assert partners[0] != partners[1] != partners[2]
     widths = [[rows.shape[1] for rows, _ in epoch] for epoch in epochs]
-    assert widths[0] != sorted(widths[0])  # Not from short to long.
+    assert widths[0] != sorted(widths[0])  # Not sorted by length.
     assert widths[0] != widths[1]
 
 
@@ -79,12 +79,12 @@ def test_batches_keep_within_the_limits():
         assert rows.size <= 400
         assert len(rows) <= 6
         sizes.setdefault(rows.shape[1], []).append(len(rows))
-    # Few lengths, and batches of one length are as even as can be.
+    # There are few lengths, and batches of one length have even sizes.
     assert set(sizes) <= {32, 64, 96, 128, 160, 192, 224, 256, 304}
     assert all(max(s) - min(s) <= 1 for s in sizes.values())
 
 
-def test_text_beyond_the_budget_is_a_batch_of_its_own():
+def test_text_beyond_the_limit_is_a_batch_by_itself():
     tokens, labels = numbered([3, 90, 90])
     limits = {"batch_tokens": 64, "max_batch": 6}
     dataset = make_token_training_dataset(tokens, labels, seed=0, epochs=1, **limits)
@@ -106,7 +106,7 @@ def test_padding_is_at_most_a_quarter():
         assert len(np.unique(widths)) <= 30
 
 
-def test_stream_from_a_later_epoch_is_the_tail_of_the_whole_one():
+def test_resumed_stream_is_the_rest_of_the_whole_stream():
     tokens, labels = mixed()
 
     def batches(first_epoch):

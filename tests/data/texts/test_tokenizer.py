@@ -36,12 +36,12 @@ def test_vocabulary_is_ordered_by_count_then_alphabet():
         (9, 3, "`texts` must have words.*2 texts, min_count=3"),
     ],
 )
-def test_wrong_vocabulary_is_named(max_words, min_count, message):
+def test_wrong_vocabulary_argument_is_named(max_words, min_count, message):
     with pytest.raises(ValueError, match=message):
         build_vocabulary(as_texts("a b", "a"), max_words, min_count)
 
 
-def test_vocabulary_is_saved_as_a_list(tmp_path):
+def test_vocabulary_is_saved_and_loaded(tmp_path):
     words = [*VOCABULARY, "映", '"']
     save_vocabulary(words, tmp_path / "v.json")
     assert load_vocabulary(tmp_path / "v.json") == words
@@ -51,7 +51,7 @@ def test_vocabulary_is_saved_as_a_list(tmp_path):
             load_vocabulary(tmp_path / "v.json")
 
 
-def test_words_become_ids_and_the_empty_text_an_unknown_word():
+def test_words_become_ids_and_an_empty_text_an_unknown_word():
     texts = as_texts("", "Good film!", "I don't", " ", "<br />", "café")
     tokens = encode_texts(make_tokenizer(VOCABULARY), texts)
     rows = [row.tolist() for row in tokens]
@@ -61,7 +61,7 @@ def test_words_become_ids_and_the_empty_text_an_unknown_word():
     assert len(encode_texts(make_tokenizer(VOCABULARY), as_texts())) == 0
 
 
-def test_order_is_kept_over_many_chunks():
+def test_order_is_kept_across_chunks():
     rng = np.random.default_rng(0)
     counts = rng.integers(0, 9, 1500)
     counts[:256] = 3000  # The first chunk takes longest.
@@ -98,7 +98,7 @@ def test_served_ids_are_those_of_training(truncation, max_length):
     assert served(tf.constant([], tf.string)).shape == (0, 1)
 
 
-def test_encoder_answers_every_kind_of_string():
+def test_encoder_accepts_any_bytes():
     encoder = make_text_encoder(make_tokenizer(VOCABULARY), 50, "head_tail")
     ids = encoder(tf.constant([b"", b"\xff\xfe", "🎬".encode(), b"good " * 210_000]))
     assert ids.shape == (4, 50)
@@ -106,7 +106,7 @@ def test_encoder_answers_every_kind_of_string():
     assert (ids[3].numpy() == 2).all()
 
 
-def test_encoder_takes_its_table_into_an_export(tmp_path):
+def test_encoder_exports_its_lookup_table(tmp_path):
     class Served(tf.Module):
         def __init__(self):
             super().__init__()
@@ -124,7 +124,7 @@ def test_encoder_takes_its_table_into_an_export(tmp_path):
     np.testing.assert_array_equal(ids["tokens"], [[1, 2, 6, 4]])
 
 
-def test_wrong_encoder_is_named():
+def test_wrong_encoder_argument_is_named():
     tokenizer = make_tokenizer(VOCABULARY)
     with pytest.raises(ValueError, match=r"`max_length` must be .*max_length=0"):
         make_text_encoder(tokenizer, 0)
