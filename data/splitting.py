@@ -9,7 +9,7 @@ from modelyard.data.errors import DatasetError
 
 
 def cut_test(
-    labels: np.ndarray, fold: int, class_names: Sequence[str], *, way_out: str = ""
+    labels: np.ndarray, fold: int, class_names: Sequence[str], *, hint: str = ""
 ) -> tuple[np.ndarray, np.ndarray]:
     """Uses one stratified fifth as the test split, the same one for every seed.
 
@@ -17,7 +17,7 @@ def cut_test(
         labels: int64 `(n,)`.
         fold: Which fifth, in [0, 5).
         class_names: Class names in label order.
-        way_out: An alternative for the user, appended to the error message.
+        hint: An alternative for the user, appended to the error message.
 
     Returns:
         Indices of train, and of test.
@@ -27,7 +27,7 @@ def cut_test(
     """
     from sklearn.model_selection import StratifiedKFold  # Slow to import.
 
-    _check_class_sizes(labels, FOLDS, class_names, f"to cut a test split{way_out}")
+    _check_class_sizes(labels, FOLDS, class_names, f"to cut a test split{hint}")
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
     train, test = list(folds.split(labels, labels))[fold]
     return train, test

@@ -96,9 +96,9 @@ def load_images(
     official = card.has_official_test
     if not official:
         examples = parts["all"]
-        way_out = "; or add a `test` folder" if parsed.path else ""
+        hint = "; or add a `test` folder" if parsed.path else ""
         train_rows, test_rows = cut_test(
-            examples.labels, parsed.fold or 0, card.class_names, way_out=way_out
+            examples.labels, parsed.fold or 0, card.class_names, hint=hint
         )
         parts = {"train": examples.take(train_rows), "test": examples.take(test_rows)}
 
