@@ -200,12 +200,14 @@ def _transfer(options, seed):
     with finished_run("transfer-images", *options) as (folder, process_seconds):
         metrics = json.loads((folder / "metrics.json").read_text())
         curve = json.loads((folder / "learning_curve.json").read_text())
+        environment = json.loads((folder / "environment.json").read_text())
     return {
         **_accuracies(metrics),
         "learning_curve": curve["points"],
         "kept": metrics["kept"],  # The frozen or the fine-tuned classifier.
         **metrics["timing"],
         "process_seconds": process_seconds,
+        "precision": environment["dtype_policy"].removeprefix("mixed_"),
     }
 
 

@@ -36,7 +36,7 @@ def describe_machine() -> dict[str, Any]:
 
 
 def label_machine(machine: dict[str, Any]) -> str:
-    """Returns a short name for a machine, such as "Xeon AMX bf16".
+    """Returns a short name of a processor, such as "Xeon AMX" or "EPYC AVX-512".
 
     Args:
         machine: A result of `describe_machine`, perhaps of an earlier version that
@@ -44,12 +44,9 @@ def label_machine(machine: dict[str, Any]) -> str:
     """
     cpu = machine["cpu"]
     family = next((name for name in ("Xeon", "EPYC") if name in cpu), cpu)
-    if not machine["bfloat16_in_hardware"]:
-        return f"{family} float32"
     instructions = machine.get("instructions", [])
     if "amx_bf16" in instructions:
-        return f"{family} AMX bf16"
-    # EPYC processors have no AMX.
-    if "avx512_bf16" in instructions or family == "EPYC":
-        return f"{family} AVX-512 bf16"
-    return f"{family} bf16"
+        return f"{family} AMX"
+    # EPYC processors have no AMX, so their bfloat16 is that of AVX-512.
+    has_avx512_bf16 = family == "EPYC" and machine["bfloat16_in_hardware"]
+    return f"{family} AVX-512" if instructions or has_avx512_bf16 else family

@@ -48,9 +48,18 @@ def _reference(line: Line) -> str:
     )
 
 
-def _machine(line: Line) -> str:
+def _hardware(line: Line) -> str:
     """A short name of the machine."""
     return line.entry.get("machine_label") or label_machine(line.entry["machine"])
+
+
+def _machine(line: Line) -> str:
+    """The same with the precision of the training."""
+    entry = line.entry
+    first = entry.get("runs", [{}])[0]
+    auto = "bfloat16" if entry["machine"]["bfloat16_in_hardware"] else "float32"
+    precision = entry.get("precision") or first.get("precision") or auto
+    return f"{_hardware(line)} {precision.replace('bfloat16', 'bf16')}"
 
 
 def _seeds(line: Line) -> str:
@@ -178,6 +187,7 @@ CELLS: dict[str, Callable[[Line], str]] = {
     "command": _command,
     "reference": _reference,
     "machine": _machine,
+    "hardware": _hardware,
     "seeds": _seeds,
     "accuracy": _accuracy,
     "augmented": _augmented,

@@ -421,7 +421,8 @@ TABLES = {
             "texts/s": "text_rate",
             "one alone, ms": "text_latency",
             "bytes per text": "text_bytes",
-            **_SOURCE,
+            "machine": "hardware",
+            "command": "command",
         },
         (
             Row(
@@ -446,7 +447,8 @@ TABLES = {
             "": "what",
             "images/s": "input_rate",
             "range": "input_range",
-            **_SOURCE,
+            "machine": "hardware",
+            "command": "command",
         },
         tuple(
             Row(what, "input_pipeline", "python benchmarks/input_pipeline.py", cell=key)
@@ -486,7 +488,7 @@ TABLES = {
             "": "what",
             "float32 GFLOP/s": "float32_rate",
             "bfloat16 GFLOP/s": "bfloat16_rate",
-            "machine": "machine",
+            "machine": "hardware",
         },
         (
             Row("3x3 convolutions, forward", "conv_rate"),
@@ -498,7 +500,7 @@ TABLES = {
             "pictures, side": "what",
             "largest difference / largest logit": "port_difference",
             "same labels": "port_labels",
-            "machine": "machine",
+            "machine": "hardware",
         },
         tuple(Row(case, "efficientnet_lite_port", cell=case) for case in _PORT_CASES),
     ),

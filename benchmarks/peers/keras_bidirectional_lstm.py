@@ -44,6 +44,7 @@ def main():
     _, accuracy = model.evaluate(x_test, y_test, verbose=0)
     seconds = time.perf_counter() - began
     record = {"accuracy": accuracy, "seconds": seconds, "train_seconds": trained}
+    record["precision"] = "float32"
     print(json.dumps(record))
 
 
