@@ -1,25 +1,29 @@
 """The linear head of a frozen network: multinomial logistic regression."""
 
 import dataclasses
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
 import threadpoolctl
-from scipy import optimize, special
+from scipy import special
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 
-# From strong to weak; in units of the mean cross-entropy on standardised features.
+# From strong to weak; relative to the mean cross-entropy on standardised features.
 STRENGTHS = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003)
 _MAX_ITERATIONS = 100
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LinearHead:
-    """Weights of a dense layer from features to logits.
+    """The weights of a dense layer from features to logits.
 
     Attributes:
         kernel: float32 `(num_features, num_classes)`.
         bias: float32 `(num_classes,)`.
-        l2: Strength of the penalty that it was fitted with.
+        l2: Strength of the penalty in the fit.
     """
 
     kernel: np.ndarray
@@ -41,25 +45,28 @@ def fit_linear_head(
     num_classes: int,
     strengths: Sequence[float] = STRENGTHS,
 ) -> LinearHead:
-    """Fits a softmax regression, with the L2 penalty that suits validation best.
+    """Fits a softmax regression with the L2 penalty that suits the validation best.
 
-    Features are standardised for the fit; the weights that are returned take them
-    as they are. The penalty is chosen by the log loss on validation. Deterministic.
+    Minimises the mean cross-entropy plus half of the penalty times the sum of the
+    squared weights, on standardised features; the returned weights take the features
+    as they are. The penalty is chosen by the log loss on the validation examples.
+    Deterministic.
 
     Args:
         features: float32 `(n, num_features)`.
         labels: Integers `(n,)` in [0, num_classes).
         validation_features: float32 `(m, num_features)`.
         validation_labels: Integers `(m,)` in [0, num_classes).
-        num_classes: Columns of the result.
+        num_classes: Number of classes, at least 2.
         strengths: Penalties to try, all above 0, from strong to weak; the search
-            ends with the first that is worse than the one before.
+            ends with the first one that does not improve on the one before.
 
     Returns:
         The best head.
 
     Raises:
-        ValueError: If features and labels do not belong together.
+        ValueError: If the shapes of features and labels do not match, labels are out of
+            range, or features are not finite.
 
     Reference:
         [Kornblith et al., 2019](https://arxiv.org/abs/1805.08974) (as the measure of
@@ -67,62 +74,64 @@ def fit_linear_head(
     """
     _check(features, labels, num_classes)
     _check(validation_features, validation_labels, num_classes)
-    mean, inverse = _standardisation(features)
-    standardised = (features - mean) * inverse
-    weights = np.zeros((features.shape[1] + 1, num_classes), "float32")
+    scaler = _fit_scaler(features)
+    standardised = scaler.transform(features)
+    weights = np.ones(len(labels))
+    absent = np.setdiff1d(np.arange(num_classes), labels)
+    if len(absent):
+        # scikit-learn takes the classes from the labels: add examples without weight.
+        no_features = np.zeros((len(absent), features.shape[1]), "float32")
+        standardised = np.concatenate([standardised, no_features])
+        labels = np.concatenate([labels, absent])
+        weights = np.concatenate([weights, np.zeros(len(absent))])
+    classifier = LogisticRegression(warm_start=True, max_iter=_MAX_ITERATIONS)
     best, lowest = None, np.inf
     for l2 in strengths:
-        # The products are narrow: threads would wait for each other, not compute.
-        with threadpoolctl.threadpool_limits(1, user_api="blas"):
-            weights = _fit(standardised, labels, l2, weights)
-        kernel = weights[:-1] * inverse[:, np.newaxis]
-        head = LinearHead(kernel, weights[-1] - mean @ kernel, l2)
+        classifier.C = 1 / (l2 * weights.sum())
+        if num_classes == 2:
+            # The penalty counts one vector of weights, not two of half the size.
+            classifier.C *= 2
+        _fit(classifier, standardised, labels, weights)
+        head = _make_head(classifier, scaler, l2)
         loss = _log_loss(head, validation_features, validation_labels)
-        if not loss < lowest:
+        if best is not None and not loss < lowest:
             break
         best, lowest = head, loss
     if best is None:
-        raise ValueError("`features` must be finite. Received: NaN or infinity")
+        raise ValueError(
+            f"`strengths` must not be empty. Received: strengths={strengths}"
+        )
     return best
 
 
-def _fit(features, labels, l2, start):
-    """Minimises the mean cross-entropy plus half of `l2` times squared weights."""
-    count, shape = len(labels), start.shape
-    rows = np.arange(count)
-
-    def objective(flat):
-        weights = flat.astype("float32").reshape(shape)
-        logits = features @ weights[:-1] + weights[-1]
-        log_scores = logits - special.logsumexp(logits, axis=1, keepdims=True)
-        loss = -log_scores[rows, labels].mean(dtype="float64")
-        error = np.exp(log_scores)
-        error[rows, labels] -= 1
-        error /= count
-        gradient = np.concatenate([features.T @ error, error.sum(0, keepdims=True)])
-        gradient[:-1] += l2 * weights[:-1]
-        loss += 0.5 * l2 * float(np.sum(np.square(weights[:-1], dtype="float64")))
-        return loss, gradient.ravel().astype("float64")
-
-    found = optimize.minimize(
-        objective,
-        start.ravel().astype("float64"),
-        jac=True,
-        method="L-BFGS-B",
+def _fit(classifier, features, labels, weights):
+    """Fits a classifier, starting from its current weights."""
+    with warnings.catch_warnings():
         # The last digits of the loss make no difference to the predictions.
-        options={"maxiter": _MAX_ITERATIONS, "ftol": 1e-5, "gtol": 1e-5},
-    )
-    return found.x.astype("float32").reshape(shape)
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        # The matrices are narrow: more threads would only wait for each other.
+        with threadpoolctl.threadpool_limits(1, user_api="blas"):
+            classifier.fit(features, labels, weights)
 
 
-def _standardisation(features):
-    """Mean and inverse deviation of each feature; 0 for one that never changes."""
-    mean = features.mean(axis=0, dtype="float64").astype("float32")
-    deviation = features.std(axis=0, dtype="float64").astype("float32")
-    # A feature that is nearly constant would be blown up out of all proportion.
+def _fit_scaler(features):
+    """A scaler that maps nearly constant features to 0."""
+    scaler = StandardScaler().fit(features)
+    deviation = np.sqrt(scaler.var_)
+    # Standardising a nearly constant feature would amplify nothing but noise.
     changing = deviation > 1e-3 * deviation.mean()
-    inverse = np.where(changing, 1 / np.where(changing, deviation, 1), 0)
-    return mean, inverse.astype("float32")
+    scaler.scale_ = np.where(changing, deviation, np.inf)
+    return scaler
+
+
+def _make_head(classifier, scaler, l2):
+    """The head that takes features as they are."""
+    kernel, bias = classifier.coef_.T, classifier.intercept_
+    if len(bias) == 1:  # Of two classes, this is the difference between their logits.
+        kernel, bias = kernel * [-0.5, 0.5], bias * [-0.5, 0.5]
+    kernel = kernel / scaler.scale_[:, np.newaxis]
+    bias = bias - scaler.mean_ @ kernel
+    return LinearHead(kernel.astype("float32"), bias.astype("float32"), l2)
 
 
 def _log_loss(head, features, labels):
@@ -133,7 +142,7 @@ def _log_loss(head, features, labels):
 
 
 def _check(features, labels, num_classes):
-    """Raises unless these are features with their labels."""
+    """Checks features and their labels."""
     if features.ndim != 2 or labels.shape != (len(features),) or not len(labels):
         raise ValueError(
             "`features` must be (n, num_features) with `labels` (n,), n at least 1. "
@@ -144,3 +153,5 @@ def _check(features, labels, num_classes):
             f"`labels` must be in [0, {num_classes}). "
             f"Received: {labels.min()} to {labels.max()}"
         )
+    if not np.isfinite(features).all():
+        raise ValueError("`features` must be finite. Received: NaN or infinity")
