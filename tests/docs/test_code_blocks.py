@@ -14,6 +14,7 @@ import PIL.Image
 import pytest
 import tyro
 
+import modelyard.models
 from modelyard.data.catalogue import find_card, parse_spec
 from modelyard.data.settings import flatten_settings
 from modelyard.pipelines import PIPELINES, cli, find_pipeline
@@ -152,6 +153,13 @@ def test_wrong_command_is_found(command, checker):
     with pytest.raises((AssertionError, ValueError, SystemExit)) as failure:
         checker.check(tuple(shlex.split(command)))
     assert getattr(failure.value, "code", 1) != 0
+
+
+def test_builders_in_the_documentation_exist():
+    named = {n for page in PAGES for n in re.findall(r"\bbuild_\w+", _read(page))}
+    missing = [name for name in named if not hasattr(modelyard.models, name)]
+    assert len(named) > 10
+    assert missing == []
 
 
 def test_blocks_are_found_whole():
