@@ -43,6 +43,7 @@ def publish_export(
     golden: Mapping[str, GoldenRequest],
     description: ExportDescription,
     extra_files: Sequence[Path],
+    tolerance: float = GOLDEN_TOLERANCE,
 ) -> Path:
     """Publishes a SavedModel as the next version under `base`, after the gate.
 
@@ -53,6 +54,7 @@ def publish_export(
             give. The first rows of the inputs are also the warm-up requests.
         description: Task, inputs and kind of answer, for `assets.extra/export.json`.
         extra_files: Files that are copied to `assets.extra/`.
+        tolerance: Largest absolute difference allowed from the golden answers.
 
     Returns:
         The published directory, `base/<version>`.
@@ -65,7 +67,7 @@ def publish_export(
         _write_out(make_archive(), partial)
         extra = partial / "assets.extra"
         extra.mkdir(exist_ok=True)
-        write_golden(extra / "golden.npz", golden, GOLDEN_TOLERANCE)
+        write_golden(extra / "golden.npz", golden, tolerance)
         write_warmup(
             extra / "tf_serving_warmup_requests",
             [

@@ -1,14 +1,20 @@
-"""Keras model builders, on any Keras backend.
+"""Keras model builders for any Keras backend.
 
-Every builder returns an uncompiled functional `keras.Model` to float32 logits:
-those in `BUILDERS` from raw pixels in [0, 255], with the scaling inside, those in
-`TEXT_BUILDERS` from int32 tokens, where 0 is padding. The layer named `features`
-holds the vector that the logits are computed from. Saved `.keras` files reload
-without `custom_objects` once this package is imported.
+Each builder returns an uncompiled functional `keras.Model` with float32 outputs.
+Image models read raw pixels in [0, 255] and scale them inside the model; text models
+read int32 token ids, padded with 0. In classifiers, the layer named `features` outputs
+the vector that the logits are computed from. Import this package before loading a saved
+`.keras` file; then no `custom_objects` are needed.
 """
 
 from collections.abc import Callable
 
+import keras
+
+from modelyard.models.classical.principal_components import (
+    build_principal_components,
+    fit_principal_components,
+)
 from modelyard.models.layers.activations import (
     ACTIVATIONS,
     binary_step,
@@ -20,7 +26,6 @@ from modelyard.models.layers.ngram_embedding import NgramEmbedding, set_word_vec
 from modelyard.models.text.ngram_classifier import (
     build_ngram_classifier,
     set_naive_bayes_scales,
-    word_contributions,
 )
 from modelyard.models.text.recurrent_classifier import build_recurrent_classifier
 from modelyard.models.text.recurrent_language_model import (
@@ -36,13 +41,15 @@ from modelyard.models.text.transformer_classifier import build_transformer_class
 from modelyard.models.vision.convnet import build_convnet
 from modelyard.models.vision.efficientnet_lite import build_efficientnet_lite
 from modelyard.models.vision.fast_cifar_net import build_fast_cifar_net, whiten_patches
+from modelyard.models.vision.image_autoencoder import build_image_autoencoder
 from modelyard.models.vision.lenet import build_lenet
 from modelyard.models.vision.perceptrons import build_mlp, build_perceptron
 from modelyard.models.vision.residual_cnn import build_residual_cnn
 from modelyard.models.vision.transfer_classifier import build_transfer_classifier
 from modelyard.models.vision.wide_resnet import build_wide_resnet
 
-BUILDERS: dict[str, Callable] = {
+# Builders of image classifiers with the arguments `(input_shape, num_classes)`.
+BUILDERS: dict[str, Callable[..., keras.Model]] = {
     "perceptron": build_perceptron,
     "mlp": build_mlp,
     "lenet": build_lenet,
@@ -52,29 +59,23 @@ BUILDERS: dict[str, Callable] = {
     "fast_cifar_net": build_fast_cifar_net,
 }
 
-TEXT_BUILDERS: dict[str, Callable] = {
-    "ngram_classifier": build_ngram_classifier,
-    "text_cnn": build_text_cnn,
-    "recurrent_classifier": build_recurrent_classifier,
-    "transformer_classifier": build_transformer_classifier,
-}
-
 __all__ = [
     "ACTIVATIONS",
     "BUILDERS",
-    "TEXT_BUILDERS",
     "FastLSTM",
     "NgramEmbedding",
     "binary_step",
     "build_convnet",
     "build_efficientnet_lite",
     "build_fast_cifar_net",
+    "build_image_autoencoder",
     "build_language_model_classifier",
     "build_lenet",
     "build_mlp",
     "build_next_word_trainer",
     "build_ngram_classifier",
     "build_perceptron",
+    "build_principal_components",
     "build_recurrent_classifier",
     "build_recurrent_language_model",
     "build_residual_cnn",
@@ -83,6 +84,7 @@ __all__ = [
     "build_transformer_classifier",
     "build_wide_resnet",
     "copy_encoder_weights",
+    "fit_principal_components",
     "gelu_tanh",
     "get_activation",
     "language_model_sizes",
@@ -90,5 +92,4 @@ __all__ = [
     "set_word_vectors",
     "unfreezing_groups",
     "whiten_patches",
-    "word_contributions",
 ]

@@ -38,7 +38,7 @@ def confusion_section(
         ),
         aside=Section(
             title="Most frequent confusions",
-            header=("True", "Predicted", "Mistakes", "Share of the class"),
+            header=("True", "Predicted", "Mistakes", "Share"),
             rows=confusions,
         )
         if confusions

@@ -37,11 +37,9 @@ def curve_figures(history: pd.DataFrame) -> dict[str, Markup]:
     Returns:
         SVG by title: one drawing per metric, and one of the learning rate.
     """
-    metrics = [
-        name
-        for name in history
-        if name not in ("epoch", "learning_rate", "seconds")
-        and not name.startswith("val_")
+    others = {"epoch", "learning_rate", "seconds", "loss"}
+    metrics = ["loss"] + [
+        name for name in history if name not in others and not name.startswith("val_")
     ]
     figures = {
         name.replace("_", " ").capitalize(): draw_svg(

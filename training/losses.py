@@ -39,3 +39,20 @@ class SmoothedCrossentropy(keras.losses.Loss):
     def get_config(self):
         """Returns the constructor's arguments."""
         return {**super().get_config(), "label_smoothing": self.label_smoothing}
+
+
+@keras.saving.register_keras_serializable(package="modelyard")
+class PixelError(keras.losses.Loss):
+    """Mean squared error of pixels in [0, 255], as if they were in [0, 1].
+
+    Args:
+        name: Name of the loss.
+    """
+
+    def __init__(self, name: str = "pixel_error", **kwargs: Any):
+        super().__init__(name=name, **kwargs)
+
+    def call(self, y_true, y_pred):
+        """Returns losses `(batch,)` of images `(batch, height, width, channels)`."""
+        difference = (ops.cast(y_true, y_pred.dtype) - y_pred) / 255
+        return ops.mean(ops.square(difference), axis=(1, 2, 3))

@@ -1,4 +1,4 @@
-"""Optimizers, learning-rate schedules and the loss of a classifier."""
+"""Optimizers and learning-rate schedules."""
 
 import math
 from collections.abc import Mapping
@@ -13,14 +13,14 @@ ScheduleName = Literal["constant", "cosine", "one_cycle"]
 
 @keras.saving.register_keras_serializable(package="modelyard")
 class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
-    """A linear warm-up to the peak, then a constant, cosine or linear course.
+    """A linear warm-up, followed by a constant, cosine or linear schedule.
 
     Args:
-        kind: `"constant"` stays at the peak, `"cosine"` falls to zero along half
-            a cosine, `"one_cycle"` falls to zero in a straight line.
+        kind: `"constant"` stays at the peak, `"cosine"` decays to zero along half
+            a cosine wave, `"one_cycle"` decays to zero linearly.
         peak: Learning rate at the end of the warm-up.
-        total_steps: Steps of the whole training.
-        warmup_steps: Steps of the warm-up, below `total_steps`.
+        total_steps: Number of updates of the whole training.
+        warmup_steps: Number of updates of the warm-up, below `total_steps`.
 
     Reference:
         [Loshchilov and Hutter, 2017](https://arxiv.org/abs/1608.03983) (cosine),
@@ -36,8 +36,8 @@ class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
         self.warmup_steps = warmup_steps
 
     def __call__(self, step):
-        """Returns the float32 learning rate of update number `step`, from 0."""
-        # Counted from one, so that no update runs at a rate of exactly zero.
+        """Returns the float32 learning rate of update `step`, counted from 0."""
+        # Counted from 1, so that no update has a learning rate of exactly zero.
         step = ops.cast(step, "float32") + 1.0
         warmup = step / (self.warmup_steps + 1)
         left = (self.total_steps + 1 - step) / (self.total_steps - self.warmup_steps)
@@ -59,7 +59,7 @@ class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
 
 
 def make_optimizer(
-    name: OptimizerName,
+    optimizer: OptimizerName,
     *,
     learning_rate: float,
     schedule: ScheduleName = "constant",
@@ -75,33 +75,32 @@ def make_optimizer(
     """Builds an optimizer with its schedule.
 
     Args:
-        name: `"sgd"`, `"adam"`, `"adamw"`, `"muon"`
+        optimizer: `"sgd"`, `"adam"`, `"adamw"`, `"muon"`
             ([Jordan et al., 2024](https://kellerjordan.github.io/posts/muon/);
             biases and gains are updated with Adam) or `"filter_muon"`, see
             `FilterMuon`.
         learning_rate: Peak learning rate.
-        schedule: Its course over the training, see `WarmupSchedule`.
-        total_steps: Updates of the whole training.
-        warmup_share: Share of the updates that warm up, in [0, 1).
-        weight_decay: Decoupled weight decay of all but plain Adam, multiplied by
-            the learning rate.
-        momentum: Momentum of SGD and both Muons.
-        nesterov: Whether that momentum is Nesterov's.
-        clip_norm: Largest norm of all gradients together; 0 is no clipping.
-        ema: Momentum of the average of the weights that is kept beside them and
-            takes their place after training; 0 is no average. Lower in trainings so
-            short that it would reach back over more than about a tenth of the steps:
-            the average begins with untrained weights.
-        rate_scales: Factors of the learning rate by path of the variable, 1 for
-            all others; for `"sgd"` and `"adamw"`.
+        schedule: Shape of the learning-rate schedule, see `WarmupSchedule`.
+        total_steps: Number of updates of the whole training.
+        warmup_share: Fraction of the updates used for warm-up, in [0, 1).
+        weight_decay: Decoupled weight decay, multiplied by the learning rate;
+            `"adam"` ignores it.
+        momentum: Momentum of `"sgd"` and both Muons.
+        nesterov: Whether to use Nesterov momentum.
+        clip_norm: Maximum global norm of the gradients; 0 disables clipping.
+        ema: Decay of the weight average used after training; 0 disables it. Short
+            trainings use a lower value, so that the average, which starts from
+            untrained weights, spans at most about a tenth of the updates.
+        rate_scales: Multipliers of the learning rate by path of the variable, 1 for
+            variables not listed; only for `"sgd"` and `"adamw"`.
 
     Raises:
-        ValueError: If `name` is unknown, or has no `rate_scales`.
+        ValueError: If `optimizer` is unknown or does not support `rate_scales`.
     """
-    if rate_scales and name not in ("sgd", "adamw"):
+    if rate_scales and optimizer not in ("sgd", "adamw"):
         raise ValueError(
             '`rate_scales` must be left out unless the optimizer is "sgd" or '
-            f'"adamw". Received: optimizer={name!r}'
+            f'"adamw". Received: optimizer={optimizer!r}'
         )
     rate: float | WarmupSchedule = learning_rate
     warmup_steps = int(warmup_share * total_steps)
@@ -113,7 +112,7 @@ def make_optimizer(
         "use_ema": ema > 0,
         "ema_momentum": min(ema, total_steps / (total_steps + 10)),
     }
-    if name == "sgd":
+    if optimizer == "sgd":
         return ScaledSGD(
             rate_scales=rate_scales,
             momentum=momentum,
@@ -121,11 +120,11 @@ def make_optimizer(
             weight_decay=weight_decay or None,
             **shared,
         )
-    if name == "adam":
+    if optimizer == "adam":
         return keras.optimizers.Adam(**shared)
-    if name == "adamw":
+    if optimizer == "adamw":
         return ScaledAdamW(rate_scales=rate_scales, weight_decay=weight_decay, **shared)
-    if name == "muon":
+    if optimizer == "muon":
         return keras.optimizers.Muon(
             momentum=momentum,
             nesterov=nesterov,
@@ -133,18 +132,18 @@ def make_optimizer(
             adam_weight_decay=weight_decay,
             **shared,
         )
-    if name == "filter_muon":
+    if optimizer == "filter_muon":
         return FilterMuon(
             momentum=momentum, nesterov=nesterov, weight_decay=weight_decay, **shared
         )
     raise ValueError(
         '`optimizer` must be "sgd", "adam", "adamw", "muon" or "filter_muon". '
-        f"Received: optimizer={name!r}"
+        f"Received: optimizer={optimizer!r}"
     )
 
 
 class _ScaledRates:
-    """Gives variables a learning rate of their own; a part of the classes below."""
+    """A mixin that multiplies the learning rate by a factor per variable."""
 
     def __init__(
         self, *args: Any, rate_scales: Mapping[str, float] | None = None, **kwargs: Any
@@ -153,7 +152,7 @@ class _ScaledRates:
         self.rate_scales = dict(rate_scales or {})
 
     def build(self, variables):
-        """Creates the state, and looks up the factors."""
+        """Creates the state and looks up the factors."""
         super().build(variables)  # type: ignore[misc]
         self._scales = [self.rate_scales.get(v.path, 1.0) for v in variables]
 
@@ -169,7 +168,7 @@ class _ScaledRates:
 
 @keras.saving.register_keras_serializable(package="modelyard")
 class ScaledSGD(_ScaledRates, keras.optimizers.SGD):
-    """SGD with factors of the learning rate by variable path.
+    """SGD with a multiplier of the learning rate per variable path.
 
     Weight decay is not scaled.
     """
@@ -177,7 +176,7 @@ class ScaledSGD(_ScaledRates, keras.optimizers.SGD):
 
 @keras.saving.register_keras_serializable(package="modelyard")
 class ScaledAdamW(_ScaledRates, keras.optimizers.AdamW):
-    """AdamW with factors of the learning rate by variable path.
+    """AdamW with a multiplier of the learning rate per variable path.
 
     Weight decay is not scaled.
     """
@@ -185,17 +184,19 @@ class ScaledAdamW(_ScaledRates, keras.optimizers.AdamW):
 
 @keras.saving.register_keras_serializable(package="modelyard")
 class FilterMuon(keras.optimizers.Optimizer):
-    """Muon for convolutions whose filters are flattened, SGD for everything else.
+    """Muon on flattened convolution filters, and SGD for all other variables.
 
-    Keras' own `Muon` makes the update of a kernel orthogonal at each position of
-    its window; here each filter is one row of one matrix. Kernels are brought back
-    to the norm `sqrt(filters)` before each update. Vectors and matrices (biases, the
-    last layer) are updated with Nesterov's SGD at multiples of the learning rate.
+    `keras.optimizers.Muon` orthogonalises the update of a kernel at each position of
+    its window separately; here each filter is one row of a single matrix. Kernels are
+    rescaled to the norm `sqrt(filters)` before each update. Vectors and matrices
+    (biases, the last layer) are updated by SGD with Nesterov momentum, at multiples of
+    the learning rate.
 
     Args:
-        learning_rate: Step of the kernels; its shape over time is everybody's.
+        learning_rate: Learning rate of the kernels. With a schedule, all variables
+            follow it.
         momentum: Momentum of the kernels, in [0, 1).
-        nesterov: Whether that is Nesterov's.
+        nesterov: Whether the kernels use Nesterov momentum.
         bias_scale: Learning rate of vectors, relative to `learning_rate`.
         matrix_scale: Learning rate of matrices, relative to `learning_rate`.
         sgd_momentum: Momentum of vectors and matrices, in [0, 1).
@@ -224,7 +225,7 @@ class FilterMuon(keras.optimizers.Optimizer):
         self.sgd_momentum = sgd_momentum
 
     def build(self, variables):
-        """Creates the momenta."""
+        """Creates the momentum buffers."""
         if self.built:
             return
         super().build(variables)
@@ -257,12 +258,12 @@ class FilterMuon(keras.optimizers.Optimizer):
 
 
 def orthogonalise(matrix: Any, steps: int = 3) -> Any:
-    """Moves all singular values of a matrix near one, by Newton-Schulz steps.
+    """Moves the singular values of a matrix towards 1, by Newton-Schulz iteration.
 
     Args:
         matrix: Floating `(rows, columns)`.
-        steps: Iterations; after three they are between about 0.3 and 1.2 unless
-            they were tiny.
+        steps: Number of iterations. After three, the singular values lie between about
+            0.3 and 1.2, except those that were tiny.
 
     Returns:
         A matrix of the same shape and dtype.

@@ -1,0 +1,1 @@
+"""Classical methods as Keras models."""

@@ -1,0 +1,115 @@
+"""Image encoding: from images to a few numbers each, and back.
+
+modelyard run encode-images --dataset mnist --code-size 32
+modelyard run encode-images --dataset digits --model pca
+"""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+from rich.console import Console
+
+from modelyard.exporting.image_encoder import export_image_encoder
+from modelyard.pipelines.common import images
+from modelyard.pipelines.common.finish import (
+    describe_splits,
+    finish,
+    gather_facts,
+    training_timing,
+)
+from modelyard.pipelines.common.publishing import export_name, publish_run
+from modelyard.pipelines.encode_images import page, steps
+from modelyard.pipelines.encode_images.config import Config
+from modelyard.training.run import open_run
+from modelyard.training.run_folder import read_config, require_finished
+
+NAME = "encode-images"
+
+
+def run(
+    config: Config, *, resume: Path | None = None, console: Console | None = None
+) -> Path:
+    """Trains, tests, reports and exports; returns the folder of the run.
+
+    Args:
+        config: Settings; for a resumed run those it was started with.
+        resume: Folder of an interrupted run to resume.
+        console: Where progress is shown; standard output by default.
+
+    Raises:
+        ValueError: If a setting does not fit the data.
+        StorageError: If a folder cannot be written or has too little room.
+        DivergenceError: If the loss is no longer finite.
+        GateError: If the export does not predict like the trained model.
+    """
+    with open_run(NAME, config, resume=resume, console=console) as run:
+        config = run.config
+        with run.timed("load"):
+            splits = images.load_splits(config)
+        run.say(describe_splits(splits, images.describe_shape(splits)))
+        model, progress = steps.train(run, config, splits)
+        images.save_with_examples(run, model, splits)
+        with run.timed("evaluate"):
+            outcome = steps.measure(model, splits, run.console)
+        metrics: dict[str, Any] = {**outcome.metrics, "pca": outcome.metrics["test"]}
+        if config.model != "pca":
+            pca, _ = steps.fit_pca(config, splits)
+            metrics["pca"] = steps.measure(pca, splits, run.console).metrics["test"]
+        metrics["timing"] = {
+            **run.timing,
+            **training_timing(progress, len(splits.train)),
+        }
+        run.write_json("metrics.json", metrics)
+        facts = gather_facts(run, splits, metrics, progress, unit="images")
+        return finish(
+            run,
+            make_page=lambda export: page.make_page(
+                facts,
+                metrics,
+                splits.test.images,
+                outcome.reconstructions,
+                config.code_size,
+                export,
+            ),
+            card=page.model_card(
+                facts,
+                metrics,
+                splits.image_shape,
+                config.code_size,
+                export_name(config),
+            ),
+            export=export,
+            summary=page.summarise(metrics),
+            predict_inputs=images.PREDICT_INPUTS,
+        )
+
+
+def evaluate(folder: Path) -> dict[str, Any]:
+    """Measures the model of a finished run on the test split again.
+
+    Returns:
+        The metrics, as under `test` in the run's `metrics.json`.
+    """
+    config = read_config(folder, Config)
+    require_finished(folder)
+    model = keras.models.load_model(folder / "model.keras")
+    splits = images.load_splits(config)
+    return steps.measure(model, splits, Console(quiet=True)).metrics["test"]
+
+
+def export(folder: Path) -> Path:
+    """Publishes the model of a finished run as a SavedModel; returns its path.
+
+    Raises:
+        RunError: If the run has not finished its training.
+        GateError: If the export does not predict like the trained model.
+    """
+
+    def publish(model, base, documents, _):
+        golden, _ = images.read_examples(folder)
+        return export_image_encoder(
+            model, base, task=NAME, golden_images=golden, extra_files=documents
+        )
+
+    return publish_run(folder, Config, publish)
