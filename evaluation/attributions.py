@@ -1,4 +1,4 @@
-"""How much each word of a text counts for a prediction: integrated gradients."""
+"""Contribution of each word of a text to a prediction: integrated gradients."""
 
 import dataclasses
 import functools
@@ -16,13 +16,13 @@ _BATCH = 32
 
 @dataclasses.dataclass(frozen=True)
 class Attributions:
-    """What the tokens of some texts add to the logits of their predicted classes.
+    """Contributions of the tokens of texts to the logits of their predicted classes.
 
     Attributes:
         values: float32 `(n, t)`, 0 for padding.
         logits: float32 `(n, num_classes)`.
-        baseline_logits: float32 `(n, num_classes)`, those where the lines begin: of
-            texts of the same lengths whose words say nothing.
+        baseline_logits: float32 `(n, num_classes)`, the logits at the baseline: for
+            texts of the same lengths whose words carry no information.
     """
 
     values: np.ndarray
@@ -31,10 +31,10 @@ class Attributions:
 
     @property
     def gaps(self) -> np.ndarray:
-        """By how much the sums fail to be complete, float32 `(n,)`.
+        """Completeness errors, float32 `(n,)`.
 
-        In exact integration, the values of a text sum to the difference between the
-        predicted class's logit and its baseline.
+        With exact integration, the values of a text sum to the difference between the
+        predicted class's logit and its baseline logit.
         """
         rows, targets = np.arange(len(self.logits)), self.logits.argmax(-1)
         change = (self.logits - self.baseline_logits)[rows, targets]
@@ -44,20 +44,21 @@ class Attributions:
 class Attributor:
     """Explains a text classifier's predictions word by word.
 
-    Integrated gradients of the highest logit, along a straight line that is sampled
-    at Gauss-Legendre points. It runs through the output of one layer:
+    Computes integrated gradients of the highest logit, along a straight line from a
+    baseline to the output of one layer, sampled at Gauss-Legendre points. The layer is:
 
-    - a layer with the method `word_contributions(tokens)`, which says what each token
-      adds to its output `(batch, dim)` as `(batch, t, dim)`: from the output without
-      these contributions. The attributions of a linear model are then exact;
-    - otherwise the layer `embedding`, which gives a vector for each token, `(batch,
-      t, dim)`: from zeros.
+    - a layer with the method `word_contributions(tokens)`, which returns the
+      contribution of each token to the layer's output `(batch, dim)`, as `(batch, t,
+      dim)`. The baseline is the output without these contributions. The attributions
+      of a linear model are then exact;
+    - otherwise the layer `embedding`, which returns a vector per token, `(batch, t,
+      dim)`. The baseline is zero.
 
     Args:
         model: Functional model from int32 tokens `(batch, t)`, padded with 0 at the
-            end, to logits. Behind that layer, it must depend on the tokens only
-            through the layer's output and through which tokens are padding.
-        steps: Points on the line, at least 1.
+            end, to logits. After that layer, it must depend on the tokens only
+            through the layer's output and the positions of the padding.
+        steps: Number of points on the line, at least 1.
 
     Raises:
         ValueError: If the model has no such layer, or if `steps` is below 1.
@@ -79,7 +80,7 @@ class Attributor:
         self._weights = (weights / 2).astype("float32")
 
     def __call__(self, tokens: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Explains a batch with TensorFlow, eagerly or in a graph to be served.
+        """Explains a batch with TensorFlow, eagerly or in an exported graph.
 
         Args:
             tokens: int32 `(n, t)`, at least one text.
@@ -93,12 +94,12 @@ class Attributor:
 
         def explain(arguments):
             text, target = arguments
-            # A text needs no padding, where no other is beside it.
+            # On its own, a text needs no padding.
             length = tf.maximum(1, tf.math.count_nonzero(text, dtype=tf.int32))
             values = self._explain_text(text[:length], target)
             return tf.pad(values, [[0, width - length]])
 
-        # One at a time: the points on the line already are a batch.
+        # One text at a time: the points on its line are a batch already.
         values = tf.map_fn(
             explain,
             (tokens, tf.argmax(logits, -1, tf.int32)),
@@ -108,7 +109,7 @@ class Attributor:
         return logits, values
 
     def explain(self, tokens: np.ndarray) -> Attributions:
-        """Explains texts, on the Keras backends tensorflow and jax.
+        """Explains texts; works on the Keras backends tensorflow and jax.
 
         Args:
             tokens: int32 `(n, t)`, at least one text.
@@ -136,7 +137,7 @@ class Attributor:
         return tf.function(explain, [spec], autograph=False)
 
     def _explain_one_by_one(self, tokens: np.ndarray) -> tuple[Any, Any, Any]:
-        """The same, for backends whose graphs have fixed shapes."""
+        """The same for backends whose graphs have fixed shapes."""
         logits = ops.convert_to_numpy(self._logits(tokens))
         values = np.zeros(tokens.shape, np.float32)
         for row, text in enumerate(tokens):
@@ -158,18 +159,18 @@ class Attributor:
             logits = self._detour.through(points, lambda: self._logits(copies))
             return ops.sum(self._weights * ops.take(logits, target, axis=1))
 
-        # No point has an influence on another, so each gets its own gradient, weighted.
+        # The points are independent, so this gives the weighted gradient of each.
         gradients = ops.cast(_gradient(weighted_logit, points), "float32")
         values = ops.cast(parts[0], "float32") * ops.sum(gradients, axis=0)
         return ops.sum(values, axis=-1)
 
     def _baseline_logits(self, tokens: np.ndarray) -> Any:
-        """Logits where the lines begin."""
+        """Logits at the baseline."""
         begin, _, _ = self._line(ops.convert_to_tensor(tokens))
         return self._detour.through(begin, lambda: self._logits(tokens))
 
     def _line(self, tokens):
-        """Where the line of each text begins and ends, and each token's part of it."""
+        """Start and end of each text's line, and each token's share of the way."""
         end = self._layer(tokens)
         if not hasattr(self._layer, "word_contributions"):
             return ops.zeros_like(end), end, end
@@ -182,7 +183,7 @@ class Attributor:
 
 
 class _Detour(keras.layers.Layer):
-    """Passes its input on, or in its place what it is given for the moment."""
+    """Passes its input on, or a value that temporarily replaces it."""
 
     def __init__(self, **options):
         super().__init__(**options)
@@ -193,7 +194,7 @@ class _Detour(keras.layers.Layer):
         return inputs if self._given is None else self._given
 
     def through(self, given: Any, run: Callable[[], Any]) -> Any:
-        """Calls a function that finds `given` here."""
+        """Calls a function while `given` replaces the input."""
         self._given = given
         try:
             return run()
@@ -202,7 +203,7 @@ class _Detour(keras.layers.Layer):
 
 
 def _find_layer(model: keras.Model) -> keras.layers.Layer:
-    """The layer whose output the tokens act through."""
+    """The layer whose output is attributed to the tokens."""
     names = [layer.name for layer in model.layers]
     for layer in model.layers:
         if hasattr(layer, "word_contributions"):
@@ -218,7 +219,7 @@ def _find_layer(model: keras.Model) -> keras.layers.Layer:
 def _with_detour(
     model: keras.Model, place: keras.layers.Layer, detour: _Detour
 ) -> keras.Model:
-    """The same layers and weights, with a detour behind one of them."""
+    """The same layers and weights, with a detour after one of them."""
 
     def call(layer, *args, **kwargs):
         outputs = layer(*args, **kwargs)
@@ -230,7 +231,7 @@ def _with_detour(
 
 
 def _gradient(function: Callable[[Any], Any], point: Any) -> Any:
-    """Gradient of a scalar function, with the Keras backend's own means."""
+    """Gradient of a scalar function, computed by the Keras backend."""
     backend = keras.backend.backend()
     if backend == "tensorflow":
         with tf.GradientTape() as tape:
