@@ -1,4 +1,4 @@
-"""Figures of merit of a classifier, from its predicted probabilities."""
+"""Metrics of a classifier, from its predicted probabilities."""
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,7 @@ _ROW_SUM_TOLERANCE = 1e-3
 
 
 def classification_metrics(scores: np.ndarray, labels: np.ndarray) -> dict:
-    """Computes the figures that `metrics.json` and the report show.
+    """Computes the metrics for `metrics.json` and the report.
 
     Args:
         scores: Probabilities, floating `(n, k)` in [0, 1] with rows that sum to 1.
@@ -20,7 +20,7 @@ def classification_metrics(scores: np.ndarray, labels: np.ndarray) -> dict:
         A JSON-ready dict: `accuracy`; `accuracy_interval`, its 95% Wilson interval
         `[low, high]`; `error_rate`; `num_errors`; `num_examples`; `log_loss` in nats;
         `expected_calibration_error` over 15 bins; `macro_f1`, the mean over the
-        classes that are a label or a prediction; and, for more than five classes,
+        classes that occur as a label or a prediction; and, for more than five classes,
         `top5_accuracy`.
 
     Raises:
@@ -58,7 +58,7 @@ def classification_metrics(scores: np.ndarray, labels: np.ndarray) -> dict:
 def reliability_bins(
     scores: np.ndarray, labels: np.ndarray, bins: int = 15
 ) -> pd.DataFrame:
-    """Groups predictions by their confidence, the score of the predicted class.
+    """Groups predictions by confidence, the score of the predicted class.
 
     Args:
         scores: Probabilities, floating `(n, k)` in [0, 1] with rows that sum to 1.
@@ -67,7 +67,7 @@ def reliability_bins(
             `(i / bins, (i + 1) / bins]`.
 
     Returns:
-        One row per bin, lowest first: mean `confidence`, `accuracy` (both NaN in an
+        One row per bin, lowest first: mean `confidence`, `accuracy` (both NaN for an
         empty bin) and `count`.
 
     Raises:
@@ -133,10 +133,10 @@ def roc_auc(scores: np.ndarray, labels: np.ndarray) -> float:
         labels: True classes, integer `(n,)` in [0, k).
 
     Returns:
-        The share of pairs of an example of class 1 and one of class 0 of which the
-        first has the higher score of class 1; ties count half. For more than two
-        classes the mean over the classes, each against all others, without those
-        that no label or every label is. NaN where only one class is a label.
+        The probability that a random example of class 1 has a higher score for class 1
+        than a random example of class 0; ties count half. With more than two classes,
+        the mean over the one-versus-rest areas of the classes that are the label of
+        some but not all examples. NaN if all labels are the same.
 
     Raises:
         ValueError: If an argument is not as above.
@@ -157,13 +157,13 @@ def roc_auc(scores: np.ndarray, labels: np.ndarray) -> float:
 def accuracy_by_length(
     scores: np.ndarray, labels: np.ndarray, lengths: np.ndarray, bins: int = 8
 ) -> pd.DataFrame:
-    """Groups examples by their length, about equally many in each group.
+    """Groups examples by length, into groups of about the same size.
 
     Args:
         scores: Probabilities, floating `(n, k)` in [0, 1] with rows that sum to 1.
         labels: True classes, integer `(n,)` in [0, k).
         lengths: Length of each example, integer `(n,)`.
-        bins: Groups at most; examples of one length stay together.
+        bins: Maximum number of groups; examples of the same length stay together.
 
     Returns:
         One row per group, shortest first: `shortest` and `longest` length, mean
@@ -178,7 +178,7 @@ def accuracy_by_length(
     lengths = np.asarray(lengths)
     if lengths.shape != labels.shape or not np.issubdtype(lengths.dtype, np.integer):
         raise ValueError(
-            f"`lengths` must be integers of the shape {labels.shape}, one a row of "
+            f"`lengths` must be integers of the shape {labels.shape}, one per row of "
             f"`scores`. Received: lengths.shape={lengths.shape}, "
             f"lengths.dtype={lengths.dtype}"
         )
@@ -209,16 +209,16 @@ def accuracy_by_length(
 def most_confident_mistakes(
     scores: np.ndarray, labels: np.ndarray, count: int = 25
 ) -> np.ndarray:
-    """Finds the wrong predictions that the model was surest of.
+    """Finds the wrong predictions with the highest confidence.
 
     Args:
         scores: Probabilities, floating `(n, k)` in [0, 1] with rows that sum to 1.
         labels: True classes, integer `(n,)` in [0, k).
-        count: The most indices to return.
+        count: Maximum number of indices to return.
 
     Returns:
-        Indices of examples, int64, surest first; `count` of them or as many as
-        there are mistakes.
+        Indices of at most `count` wrongly predicted examples, int64, most confident
+        first.
 
     Raises:
         ValueError: If an argument is not as above.
@@ -261,11 +261,11 @@ def _calibration_error(scores: np.ndarray, labels: np.ndarray) -> float:
     """Averages the gap between confidence and accuracy, weighted by bin count."""
     table = reliability_bins(scores, labels)
     gaps = (table["confidence"] - table["accuracy"]).abs() * table["count"]
-    return float(gaps.sum() / len(labels))  # The NaN of empty bins is skipped.
+    return float(gaps.sum() / len(labels))  # `sum` skips the NaN of empty bins.
 
 
 def _check(scores: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Refuses what is no table of probabilities with its labels; gives float64."""
+    """Checks probabilities and labels; returns the probabilities as float64."""
     scores, labels = np.asarray(scores), np.asarray(labels)
     if scores.ndim != 2 or 0 in scores.shape or scores.shape[1] < 2:
         raise ValueError(
@@ -278,8 +278,8 @@ def _check(scores: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarr
         )
     if labels.shape != scores.shape[:1] or not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(
-            f"`labels` must be integers of the shape {scores.shape[:1]}, one a row of "
-            f"`scores`. Received: labels.shape={labels.shape}, "
+            f"`labels` must be integers of the shape {scores.shape[:1]}, one per row "
+            f"of `scores`. Received: labels.shape={labels.shape}, "
             f"labels.dtype={labels.dtype}"
         )
     if not np.isfinite(scores).all():
@@ -287,12 +287,12 @@ def _check(scores: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarr
         raise ValueError(
             f"`scores` must be finite. Received: {bad} rows with NaN or infinity"
         )
-    # In float64 rows sum to 1 as closely as scikit-learn's log loss wants them.
+    # In float64, rows sum to 1 as closely as scikit-learn's log loss requires.
     scores = scores.astype(np.float64)
     sums = scores.sum(axis=1)
     if scores.min() < 0 or np.abs(sums - 1).max() > _ROW_SUM_TOLERANCE:
         raise ValueError(
-            "`scores` must be probabilities: none negative, rows that sum to 1. "
+            "`scores` must be probabilities: not negative, with rows that sum to 1. "
             f"Received: scores.min()={scores.min():.6g}, row sums from "
             f"{sums.min():.6g} to {sums.max():.6g}"
         )

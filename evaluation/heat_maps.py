@@ -1,4 +1,4 @@
-"""Where in a picture a classifier sees its evidence: class activation maps."""
+"""Image regions that a classifier's prediction is based on: class activation maps."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,23 +13,23 @@ Explainer = Callable[[Any], tuple[Any, Any]]
 
 
 def make_explainer(model: keras.Model) -> Explainer:
-    """Makes a function that explains predictions by heat maps.
+    """Makes a function that explains predictions with heat maps.
 
-    For a linear head on averaged maps, Grad-CAM is the class activation map: the
-    gradient of a class's logit by map `c` is the same at every position, the head's
-    weight of `c` over the number of positions. So no gradient has to be computed, and
-    the function can be served.
+    With a linear head on averaged maps, Grad-CAM equals the class activation map: the
+    gradient of a class's logit with respect to map `c` is the same at every position,
+    namely the head's weight for `c` divided by the number of positions. No gradient
+    needs to be computed, so the function can be exported.
 
     Args:
-        model: Classifier from pixels in [0, 255] whose layer `maps` gives
+        model: Classifier from pixels in [0, 255] whose layer `maps` returns
             `(batch, rows, columns, channels)`, which are averaged over the positions,
             and whose layer `logits` is dense.
 
     Returns:
         A function from float32 pixels `(batch, height, width, channels)` to a pair of
         logits `(batch, num_classes)` and float32 heat maps `(batch, height, width)` in
-        [0, 1] for the classes with the highest logits: 1 where most speaks for the
-        class, 0 where nothing does.
+        [0, 1] for the classes with the highest logits: 1 at the strongest evidence for
+        the class, 0 where there is none.
 
     Reference:
         [Selvaraju et al., 2017](https://arxiv.org/abs/1610.02391) (Grad-CAM),
@@ -41,13 +41,13 @@ def make_explainer(model: keras.Model) -> Explainer:
 
     def explain(pixels):
         maps, logits = inner(pixels, training=False)
-        # One row of weights for each picture.
+        # One row of weights per image.
         weights = ops.take(ops.transpose(head.kernel), ops.argmax(logits, -1), axis=0)
         heat = ops.einsum("bhwc,bc->bhw", ops.cast(maps, "float32"), weights)
         heat = ops.relu(heat)[..., None]
         heat = ops.image.resize(heat, (height, width), interpolation="bilinear")
         highest = ops.max(heat, axis=(1, 2, 3), keepdims=True)
-        # Where nothing speaks for a class, the map stays zero.
+        # Without any evidence for a class, the map stays zero.
         heat = heat / ops.where(highest > 0, highest, ops.ones_like(highest))
         return logits, heat[..., 0]
 
@@ -55,7 +55,7 @@ def make_explainer(model: keras.Model) -> Explainer:
 
 
 def explain_images(model: keras.Model, images: np.ndarray) -> np.ndarray:
-    """Computes the heat maps of pictures.
+    """Computes the heat maps of images.
 
     Args:
         model: As for `make_explainer`.

@@ -14,20 +14,19 @@ def difference_interval(
 ) -> tuple[float, float, float]:
     """Compares an accuracy with a published one, with a 95% interval.
 
-    The interval is Newcombe's hybrid score interval (his method 10), which joins the
-    two Wilson intervals as for two independent test sets. On one and the same test
-    set the errors of two models usually coincide in part, and it is then too wide
-    rather than too narrow.
+    The interval is Newcombe's hybrid score interval (his method 10), which combines two
+    Wilson intervals of independent test sets. On the same test set, the errors of two
+    models usually overlap, so the interval is too wide rather than too narrow.
 
     Args:
-        accuracy: Ours, in [0, 1].
-        num_examples: Test examples behind it, at least 1.
-        reference_accuracy: Theirs, in [0, 1].
-        reference_num_examples: Test examples behind theirs; `None` takes theirs as
-            exact, which leaves our Wilson interval, shifted.
+        accuracy: Our accuracy, in [0, 1].
+        num_examples: Number of test examples, at least 1.
+        reference_accuracy: The published accuracy, in [0, 1].
+        reference_num_examples: Number of test examples of the reference. `None` treats
+            the reference as exact; the result is then our Wilson interval, shifted.
 
     Returns:
-        `(difference, low, high)`, ours minus theirs.
+        `(difference, low, high)`, our accuracy minus the reference.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -60,12 +59,12 @@ def difference_interval(
 
 
 def wilson_interval(accuracy: float, num_examples: int) -> tuple[float, float]:
-    """Computes the 95% Wilson score interval of a share of `num_examples`.
+    """Computes the 95% Wilson score interval of an accuracy on `num_examples`.
 
     Reference:
         [Wilson, 1927](https://doi.org/10.1080/01621459.1927.10502953)
     """
-    # A published mean over runs need not be a whole count; the nearest one is.
+    # A mean over several runs need not be a whole number of examples.
     successes = round(accuracy * num_examples)
     interval = stats.binomtest(successes, num_examples).proportion_ci(
         _CONFIDENCE_LEVEL, method="wilson"

@@ -1,4 +1,4 @@
-"""Scores of a trained classifier, also averaged over shifted and flipped views."""
+"""Class probabilities of a trained classifier, with test-time augmentation."""
 
 import contextlib
 from collections.abc import Callable
@@ -29,13 +29,14 @@ def predict_scores(
     Args:
         model: Model from pixels to logits.
         images: uint8 `(n, height, width, channels)`.
-        views: Test-time augmentation: the logits are averaged over the picture
-            and its mirror image (`"flip"`), its copies moved by one pixel up,
-            down, left and right (`"shift"`), or both. `"six"` are the picture
-            and its copies moved up left and down right, with half its weight, all
-            also mirrored ([Jordan, 2024](https://arxiv.org/abs/2404.00498)).
-        batch_size: Images at a time.
-        console: Where progress is shown; nowhere if not given.
+        views: Test-time augmentation: averages the logits over the image and its
+            mirror image (`"flip"`), over the image and its copies shifted by one pixel
+            up, down, left and right (`"shift"`), or over all of these
+            (`"flip_shift"`). `"six"` averages over the image, its copies shifted up
+            and left and down and right, which have half its weight, and the mirror
+            images of all three ([Jordan, 2024](https://arxiv.org/abs/2404.00498)).
+        batch_size: Images per batch.
+        console: Where progress is shown; nowhere by default.
 
     Returns:
         float32 `(n, num_classes)`; rows sum to one.
@@ -75,7 +76,7 @@ def predict_in_order(
 
 
 def _shifted(down: int, right: int) -> _View:
-    """A function that moves pictures by a pixel and repeats their border."""
+    """A function that shifts images by a pixel and repeats their border."""
 
     def view(images):
         padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")

@@ -11,14 +11,14 @@ _LIVE_SECONDS = 0.1
 
 
 class PredictionProgress(keras.callbacks.Callback):
-    """Shows how far a prediction of many images is, and how fast it goes.
+    """Shows the progress and the speed of a prediction.
 
     Args:
         console: Where to write.
-        title: What is computed, as in `features of train`.
-        count: Examples in all.
+        title: What is computed, for example `features of train`.
+        count: Total number of examples.
         batch_size: Examples per batch.
-        leaves_line: Whether a line stays when all is done.
+        leaves_line: Whether to print a final line.
     """
 
     def __init__(
@@ -39,14 +39,14 @@ class PredictionProgress(keras.callbacks.Callback):
         self._status: Status | None = None
 
     def on_predict_begin(self, logs=None):
-        """Starts the clock, and the live line if a person may be watching."""
+        """Starts the clock and, in a terminal, the live line."""
         self._began = self._shown = time.perf_counter()
         if self._console.is_terminal:
             self._status = self._console.status(self._title)
             self._status.start()
 
     def on_predict_batch_end(self, batch, logs=None):
-        """Shows the count now and then."""
+        """Shows the count at intervals."""
         now = time.perf_counter()
         if now - self._shown < (_LIVE_SECONDS if self._status else _PLAIN_SECONDS):
             return
@@ -58,7 +58,7 @@ class PredictionProgress(keras.callbacks.Callback):
             self._console.print(text, highlight=False)
 
     def on_predict_end(self, logs=None):
-        """Takes the live line away, and may leave one."""
+        """Removes the live line and prints the final one."""
         self.close()
         if self._leaves_line:
             self._console.print(
@@ -66,13 +66,13 @@ class PredictionProgress(keras.callbacks.Callback):
             )
 
     def close(self) -> None:
-        """Takes the live line away, also after an error."""
+        """Removes the live line, also after an error."""
         if self._status:
             self._status.stop()
             self._status = None
 
     def _text(self, done: int, now: float) -> str:
-        """How many are done, and how fast."""
+        """The count and the speed as text."""
         seconds = now - self._began
         return (
             f"{self._title}: {done:,} of {self._count:,}  {seconds:.1f} s  "

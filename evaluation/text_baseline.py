@@ -1,4 +1,4 @@
-"""The bar that a text classifier has to take: a linear model on counted words."""
+"""A baseline for text classifiers to beat: a linear model on word counts."""
 
 import time
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.svm import LinearSVC
 
-# In smaller sets, words that occur in a single text are worth keeping.
+# From this many texts on, words that occur in one text only are dropped.
 _LARGE = 1000
 
 
@@ -18,17 +18,17 @@ def fit_linear_baseline(
     test_texts: Sequence[str],
     test_labels: np.ndarray,
 ) -> dict[str, Any]:
-    """Fits TF-IDF of words and pairs of words with a linear support vector machine.
+    """Fits a linear support vector machine on TF-IDF of words and word pairs.
 
     Args:
-        train_texts: Texts to train on.
+        train_texts: Training texts.
         train_labels: Their classes, integer `(n,)`, at least two different ones.
-        test_texts: Texts to measure on.
+        test_texts: Test texts.
         test_labels: Their classes.
 
     Returns:
-        `accuracy` on the test texts, `seconds` that all of it took, and
-        `num_features`, the number of words and pairs.
+        `accuracy` on the test texts, `seconds` of fitting and testing, and
+        `num_features`, the number of words and word pairs.
 
     Reference:
         [Wang and Manning, 2012](https://aclanthology.org/P12-2018)
@@ -42,7 +42,7 @@ def fit_linear_baseline(
     )
     try:
         train = vectorizer.fit_transform(train_texts)
-    except ValueError:  # No text has a word of two letters: nothing to tell them by.
+    except ValueError:  # No text has a word of at least two letters.
         predictions, num_features = np.bincount(train_labels).argmax(), 0
     else:
         classifier = LinearSVC(random_state=0).fit(train, train_labels)

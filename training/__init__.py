@@ -1,1 +1,1 @@
-"""What every run shares: precision, optimizers, fit with resume, run folder, export."""
+"""One run's life: folder, settings, optimizers, precision, fit and checkpoints."""

@@ -1,4 +1,4 @@
-"""Writing files so that a reader never sees half of one."""
+"""Atomic writes, and checks of the space that is left."""
 
 import contextlib
 import json
@@ -15,22 +15,22 @@ class StorageError(RuntimeError):
 
 @contextlib.contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Turns an `OSError` within a `with` block into a `StorageError` on `path`."""
+    """Converts an `OSError` in a `with` block to a `StorageError` about `path`."""
     try:
         yield
     except OSError as error:
         raise StorageError(
             f"Cannot write {path}: {error.strerror or error}. Free some space or "
-            "choose another place with `--runs-dir` and `--saved-models-dir`."
+            "choose other folders with `--runs-dir` and `--saved-models-dir`."
         ) from error
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Writes a file aside and renames it into place when it is on the disk.
+    """Writes a temporary file beside `path`, syncs it to disk and renames it.
 
     Args:
-        path: The file; an old one stays whole until the new one replaces it.
-        write: Function that writes the content to the open file.
+        path: The file. An existing one stays intact until it is replaced.
+        write: Function that writes the content to an open file.
 
     Raises:
         StorageError: If the disk is full or the folder cannot be written.
@@ -59,14 +59,15 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def require_space(folder: Path, needed_bytes: int) -> None:
-    """Makes sure that `folder` exists, can be written and has room.
+    """Checks that `folder` is writable and has enough free space.
 
     Args:
-        folder: Created with its parents if it does not exist.
-        needed_bytes: Bytes that are going to be written.
+        folder: The folder; created with its parents if it does not exist.
+        needed_bytes: Number of bytes that will be written.
 
     Raises:
-        StorageError: If it cannot be created or written, or has less room.
+        StorageError: If the folder cannot be created or written, or if there is not
+            enough space.
     """
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -77,6 +78,6 @@ def require_space(folder: Path, needed_bytes: int) -> None:
     if free < needed_bytes:
         raise StorageError(
             f"{folder} needs {needed_bytes / 1e6:.0f} MB of free space and has "
-            f"{free / 1e6:.0f} MB. Free some space or choose another place with "
+            f"{free / 1e6:.0f} MB. Free some space or choose other folders with "
             "`--runs-dir` and `--saved-models-dir`."
         )

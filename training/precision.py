@@ -1,4 +1,4 @@
-"""Numeric precision and compilation that suit the machine."""
+"""The numeric precision and compilation mode that suit the machine."""
 
 import contextlib
 from collections.abc import Iterator
@@ -17,9 +17,9 @@ def resolve_precision(precision: Precision) -> str:
     """Returns the Keras dtype policy for training on this machine.
 
     Args:
-        precision: `"auto"` takes bfloat16 compute where the hardware multiplies
-            bfloat16 matrices itself (AMX or AVX-512 BF16 processors, GPUs from
-            compute capability 8.0) and float32 elsewhere.
+        precision: `"auto"` selects bfloat16 compute where the hardware supports
+            bfloat16 matrix products (processors with AMX or AVX-512 BF16, GPUs of
+            compute capability 8.0 or above) and float32 elsewhere.
 
     Returns:
         `"mixed_bfloat16"` or `"float32"`. Variables are float32 in both.
@@ -43,9 +43,9 @@ def resolve_xla(xla: Switch) -> bool:
     """Returns whether training steps are compiled with XLA.
 
     Args:
-        xla: `"auto"` compiles where a GPU is used. XLA's convolutions on a CPU
-            are several times slower than TensorFlow's oneDNN ones. On the jax
-            backend steps are always compiled.
+        xla: `"auto"` compiles on a GPU only, because XLA's convolutions on a CPU
+            are several times slower than those of oneDNN. The jax backend always
+            compiles.
     """
     if xla == "auto":
         return keras.backend.backend() == "jax" or bool(gpu_names())
@@ -54,7 +54,7 @@ def resolve_xla(xla: Switch) -> bool:
 
 def gpu_names() -> list[str]:
     """Returns the names of the GPUs that the Keras backend can use."""
-    # Asking jax for its GPUs alone is an error where there are none.
+    # Without a GPU, jax raises an error when asked for GPUs only.
     return [name for name in keras.distribution.list_devices() if "gpu" in name.lower()]
 
 
@@ -70,7 +70,7 @@ def dtype_policy(name: str) -> Iterator[None]:
 
 
 def _has_fast_bfloat16() -> bool:
-    """Whether matrices of bfloat16 are multiplied in hardware."""
+    """Whether the hardware multiplies bfloat16 matrices."""
     if gpu_names():
         if keras.backend.backend() != "tensorflow":
             return True

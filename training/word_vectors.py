@@ -1,4 +1,4 @@
-"""Word vectors from how often words stand near each other."""
+"""Word vectors from co-occurrence counts."""
 
 from collections.abc import Sequence
 
@@ -9,9 +9,9 @@ from sklearn.utils.extmath import randomized_svd
 from modelyard.data.texts.token_lists import UNKNOWN, TokenLists
 
 _WINDOW = 5
-# Contexts that are rare are worth less than their share says.
+# Exponent of the context counts; below 1 it reduces the weight of rare contexts.
 _SMOOTHING = 0.75
-# Larger than what vectors of random numbers start with: these know something.
+# Larger than that of randomly initialised vectors, because these are informative.
 _ROOT_MEAN_SQUARE = 0.15
 
 
@@ -23,26 +23,25 @@ def count_word_vectors(
     window: int = _WINDOW,
     seed: int = 0,
 ) -> np.ndarray:
-    """Computes vectors of words that are close where their contexts are alike.
+    """Computes word vectors that are similar for words with similar contexts.
 
-    For each two words it is counted how often they are at most `window` words apart,
-    nearer ones with more weight, and compared with what chance would give: their
-    positive pointwise mutual information. Its singular vectors, each times the root
-    of its singular value, are the dimensions.
+    Counts how often two words occur within `window` words of each other, with more
+    weight for closer ones, and factorises the positive pointwise mutual information of
+    the counts. The dimensions are its singular vectors, each multiplied by the square
+    root of the singular value.
 
     Args:
         tokens: Texts.
-        vocabulary_size: Number of token ids, padding (0) and the unknown word (1)
-            included.
+        vocabulary_size: Number of token ids, including padding (0) and the unknown
+            word (1).
         dim: Size of the vectors, at least 1.
-        window: Most words from one word to the other, at least 1.
-        seed: Seed of the approximate decomposition.
+        window: Maximum distance between two words, at least 1.
+        seed: Seed of the randomised SVD.
 
     Returns:
-        float32 `(vocabulary_size, dim)`, with a root mean square of 0.15 over all
-        words that have vectors. Rows of zeros are of padding, of the unknown word
-        and of words that are alone in their texts; columns of zeros at the end are
-        those beyond the rank.
+        float32 `(vocabulary_size, dim)`, scaled to a root mean square of 0.15 over all
+        nonzero rows. Padding, the unknown word and words without neighbours have zero
+        rows; if `dim` exceeds the rank, the last columns are zero.
 
     Reference:
         [Levy and Goldberg, 2014](https://papers.nips.cc/paper/5477),
@@ -64,13 +63,13 @@ def count_word_vectors(
 def nearest_words(
     vectors: np.ndarray, vocabulary: Sequence[str], word: int, *, count: int
 ) -> list[str]:
-    """Lists the words whose vectors have the smallest angle to that of a word.
+    """Lists the words with the highest cosine similarity to a word.
 
     Args:
-        vectors: float32 `(n, dim)`; rows of zeros are near nothing.
+        vectors: float32 `(n, dim)`; words with zero rows are not listed.
         vocabulary: The `n` words.
-        word: Its number.
-        count: The most words to list.
+        word: Index of the word.
+        count: Maximum number of words to list.
     """
     lengths = np.linalg.norm(vectors, axis=1)
     cosines = vectors @ vectors[word] / np.maximum(lengths, np.finfo(np.float32).tiny)
@@ -81,7 +80,7 @@ def nearest_words(
 
 
 def _count_neighbours(tokens, vocabulary_size, window):
-    """Weighted counts of pairs of words, symmetric CSR `(n, n)`."""
+    """Weighted co-occurrence counts, symmetric CSR `(n, n)`."""
     texts = np.repeat(np.arange(len(tokens)), tokens.lengths)
     shape = (vocabulary_size, vocabulary_size)
     counts = sp.csr_array(shape, dtype=np.float32)

@@ -68,7 +68,7 @@ def test_log_loss_top5_and_f1_agree_with_their_definitions():
     assert metrics["macro_f1"] == pytest.approx(np.mean(f1))
 
 
-def test_metrics_are_json_and_leave_top5_out_where_it_says_nothing():
+def test_metrics_are_json_and_omit_top5_for_up_to_five_classes():
     scores, labels = random_scores(20, 5)
     metrics = classification_metrics(scores, labels)
     assert json.loads(json.dumps(metrics)) == metrics
@@ -105,13 +105,13 @@ def test_per_class_table_of_a_class_that_never_occurs_is_zero():
     assert table["support"].tolist() == [1, 2, 0]
 
 
-def test_per_class_table_wants_one_name_per_class():
+def test_per_class_table_requires_one_name_per_class():
     scores, labels = random_scores(4, 3)
     with pytest.raises(ValueError, match=r"`class_names`.*len\(class_names\)=2"):
         per_class_table(scores, labels, ["a", "b"])
 
 
-def test_most_confident_mistakes_come_surest_first():
+def test_most_confident_mistakes_come_first():
     scores = two_class_scores([0.6, 0.9, 0.8, 0.99], [1, 1, 1, 0])
     labels = np.zeros(4, np.int64)
     assert most_confident_mistakes(scores, labels).tolist() == [1, 2, 0]
@@ -156,12 +156,12 @@ def test_difference_interval_names_the_bad_argument(arguments, message):
         ([[0.5, 0.5]], [0.0], r"`labels` must be integers.*float64"),
         ([[0.5, np.nan]], [0], r"finite.*1 rows"),
         ([[2.0, 3.0]], [0], r"probabilities.*row sums from 5 to 5"),
-        ([[1.5, -0.5]], [0], r"none negative.*scores.min\(\)=-0.5"),
+        ([[1.5, -0.5]], [0], r"not negative.*scores.min\(\)=-0.5"),
         ([[0.5, 0.5]], [2], r"`labels` must be in \[0, 2\).*labels.max\(\)=2"),
         ([[0.5, 0.5]], [-1], r"`labels` must be in \[0, 2\).*labels.min\(\)=-1"),
     ],
 )
-def test_what_is_no_table_of_probabilities_is_refused(scores, labels, message):
+def test_invalid_probabilities_and_labels_are_refused(scores, labels, message):
     with pytest.raises(ValueError, match=message):
         classification_metrics(np.asarray(scores), np.asarray(labels))
 
@@ -184,12 +184,12 @@ def test_roc_auc_of_many_classes_is_their_mean_without_absent_ones():
     assert roc_auc(scores, labels) == pytest.approx(np.mean(areas))
 
 
-def test_roc_auc_of_a_single_class_is_no_number():
+def test_roc_auc_of_a_single_class_is_nan():
     scores, labels = random_scores(5, 2)
     assert np.isnan(roc_auc(scores, 0 * labels))
 
 
-def test_accuracy_by_length_groups_neighbours_of_like_size():
+def test_accuracy_by_length_groups_similar_lengths():
     rng = np.random.default_rng(0)
     lengths = rng.permutation(np.arange(1, 801))
     labels = np.zeros(800, np.int64)
@@ -205,7 +205,7 @@ def test_accuracy_by_length_groups_neighbours_of_like_size():
     assert table["high"][7] == pytest.approx(0.0370, abs=5e-5)
 
 
-def test_examples_of_one_length_stay_together():
+def test_examples_of_the_same_length_stay_together():
     scores, labels = random_scores(50, 2)
     lengths = np.repeat([7, 9], [45, 5])
     table = accuracy_by_length(scores, labels, lengths)
@@ -221,7 +221,7 @@ def test_examples_of_one_length_stay_together():
         ([1, 2, 3], 0, r"`bins` must be at least 1.*bins=0"),
     ],
 )
-def test_lengths_that_do_not_fit_are_refused(lengths, bins, message):
+def test_invalid_lengths_and_bins_are_refused(lengths, bins, message):
     scores, labels = random_scores(3, 2)
     with pytest.raises(ValueError, match=message):
         accuracy_by_length(scores, labels, np.array(lengths), bins)

@@ -46,7 +46,7 @@ def test_heat_maps_are_those_of_grad_cam(model, images):
     np.testing.assert_allclose(explain_images(model, images), expected, atol=1e-5)
 
 
-def test_heat_maps_have_the_size_of_the_picture_and_reach_one(model, images):
+def test_heat_maps_have_the_size_of_the_image_and_reach_one(model, images):
     heat = explain_images(model, images)
     assert heat.shape == (5, 12, 8)
     assert heat.dtype == np.float32
@@ -60,14 +60,14 @@ def test_logits_are_those_of_the_model(model, images):
     np.testing.assert_allclose(logits, expected, atol=1e-6)
 
 
-def test_map_is_empty_where_nothing_speaks_for_the_class(model, images):
+def test_map_is_zero_without_evidence_for_the_class(model, images):
     silent = keras.models.clone_model(model)
     kernel, _ = model.get_layer("logits").get_weights()
     silent.get_layer("logits").set_weights([-np.abs(kernel), np.arange(4.0)])
     assert not explain_images(silent, images).any()
 
 
-def test_more_pictures_than_a_batch_are_explained_in_order(model, images):
+def test_more_images_than_a_batch_are_explained_in_order(model, images):
     many = np.concatenate([images] * 14)
     single = explain_images(model, images)
     np.testing.assert_allclose(

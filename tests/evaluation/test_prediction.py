@@ -69,7 +69,7 @@ def test_shift_averages_over_five_positions(first_pixel_model):
     np.testing.assert_allclose(scores, expected, rtol=1e-5)
 
 
-def test_symmetric_pictures_gain_nothing_from_flipping(first_pixel_model):
+def test_flipping_does_not_change_symmetric_images(first_pixel_model):
     images = _images()
     images = np.maximum(images, images[:, :, ::-1])
     np.testing.assert_allclose(
@@ -92,7 +92,7 @@ def test_six_views_give_the_centre_half_of_the_weight(first_pixel_model):
     np.testing.assert_allclose(scores, expected, atol=1e-5)
 
 
-def test_long_predictions_tell_the_view_and_the_count(first_pixel_model, monkeypatch):
+def test_progress_shows_the_view_and_the_count(first_pixel_model, monkeypatch):
     monkeypatch.setattr(progress, "_PLAIN_SECONDS", 0.0)
     console = Console(file=io.StringIO(), width=80)
     predict_scores(first_pixel_model, _images(), views="flip", console=console)

@@ -8,7 +8,7 @@ from modelyard.evaluation.progress import PredictionProgress
 
 
 @pytest.mark.parametrize("terminal", [False, True])
-def test_prediction_leaves_one_line_with_its_speed(terminal):
+def test_prediction_prints_one_final_line_with_its_speed(terminal):
     console = Console(file=io.StringIO(), width=80, force_terminal=terminal)
     shown = PredictionProgress(console, "features of train", count=90, batch_size=64)
     shown.on_predict_begin()
@@ -20,7 +20,7 @@ def test_prediction_leaves_one_line_with_its_speed(terminal):
     assert text.endswith("images/s\n") or terminal
 
 
-def test_long_predictions_get_lines_in_between(monkeypatch):
+def test_long_predictions_print_lines_at_intervals(monkeypatch):
     monkeypatch.setattr(progress, "_PLAIN_SECONDS", 0.0)
     console = Console(file=io.StringIO(), width=80)
     shown = PredictionProgress(console, "features", count=90, batch_size=64)
@@ -35,7 +35,7 @@ def test_long_predictions_get_lines_in_between(monkeypatch):
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_predictions_may_leave_nothing_even_after_an_error(fails):
+def test_final_line_can_be_left_out_even_after_an_error(fails):
     console = Console(file=io.StringIO(), width=80, force_terminal=True)
     shown = PredictionProgress(
         console, "predicting", count=90, batch_size=64, leaves_line=False
@@ -44,7 +44,7 @@ def test_predictions_may_leave_nothing_even_after_an_error(fails):
     if not fails:
         shown.on_predict_end()
     shown.close()
-    shown.close()  # Once more does no harm.
+    shown.close()  # A second call is allowed.
     text = console.file.getvalue()
     assert "90 of 90" not in text
     assert "\x1b[?25h" in text  # The cursor is back.

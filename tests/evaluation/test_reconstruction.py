@@ -92,8 +92,6 @@ _GOOD = np.zeros((2, 3, 3, 1))
         (_GOOD - 1, _GOOD, r"`originals` must be in \[0, 255\].*-1\.0 to -1\.0"),
     ],
 )
-def test_what_is_no_pair_of_image_batches_is_refused(
-    originals, reconstructions, message
-):
+def test_invalid_images_are_refused(originals, reconstructions, message):
     with pytest.raises(ValueError, match=message):
         reconstruction_metrics(originals, reconstructions)

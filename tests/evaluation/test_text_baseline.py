@@ -5,7 +5,7 @@ from modelyard.evaluation.text_baseline import fit_linear_baseline
 
 
 def _texts(count, seed):
-    """Texts whose class depends on two words standing together."""
+    """Texts whose class depends on the order of two adjacent words."""
     rng = np.random.default_rng(seed)
     labels = np.arange(count) % 2
     words = np.array(["plot", "scene", "actor", "music"])
@@ -25,7 +25,7 @@ def test_baseline_learns_pairs_of_words():
     assert 20 < result["num_features"] < 42
 
 
-def test_rare_words_of_large_sets_are_left_out():
+def test_rare_words_of_large_sets_are_dropped():
     texts, labels = _texts(1000, 0)
     texts[0] += " hapax"
     few = fit_linear_baseline(texts, labels, *_texts(10, 1))

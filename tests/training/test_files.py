@@ -9,7 +9,7 @@ from modelyard.training.files import (
 )
 
 
-def test_failed_write_keeps_the_old_file_and_leaves_nothing_else(tmp_path):
+def test_failed_write_keeps_the_old_file_and_no_other(tmp_path):
     path = tmp_path / "metrics.json"
     write_text(path, "old")
 
@@ -23,7 +23,7 @@ def test_failed_write_keeps_the_old_file_and_leaves_nothing_else(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_json_is_readable_text(tmp_path):
+def test_json_is_indented_text(tmp_path):
     write_json(tmp_path / "a.json", {"accuracy": 0.5})
     assert (tmp_path / "a.json").read_text() == '{\n  "accuracy": 0.5\n}\n'
 
@@ -33,7 +33,7 @@ def test_missing_folder_is_created_when_space_is_required(tmp_path):
     assert list((tmp_path / "a" / "b").iterdir()) == []
 
 
-def test_too_little_space_is_named_with_both_sizes(tmp_path):
+def test_too_little_space_is_reported_with_both_sizes(tmp_path):
     with pytest.raises(StorageError, match=r"needs 1000000000000 MB .* has \d+ MB"):
         require_space(tmp_path, 10**18)
 

@@ -185,7 +185,7 @@ def test_history_and_progress_of_a_regression_need_no_accuracy(tmp_path):
 
 
 def test_early_stopping_leaves_the_best_weights(tmp_path):
-    # The first step is perfect for this learning rate; the next ones overshoot.
+    # With this learning rate, the first step is the best; later ones overshoot.
     model = _linear_model(keras.optimizers.SGD(0.9))
     data = functools.partial(_dataset, target=5.0)
     progress = _fit(model, tmp_path, 30, data=data, patience=2)
@@ -216,16 +216,16 @@ def test_averaged_weights_are_left_in_the_model(tmp_path):
     np.testing.assert_array_equal(average, model.get_weights()[0])
 
 
-def test_interrupt_that_gets_lost_stops_the_training(tmp_path, monkeypatch):
+def test_swallowed_interrupt_stops_the_training(tmp_path, monkeypatch):
     steps = []
 
-    def lose_interrupt(_display, batch, **_):
+    def swallow_interrupt(_display, batch, **_):
         steps.append(batch)
         # As Keras does: see `keras.src.utils.python_utils.pythonify_logs`.
         with contextlib.suppress(BaseException):
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(ProgressDisplay, "on_train_batch_end", lose_interrupt)
+    monkeypatch.setattr(ProgressDisplay, "on_train_batch_end", swallow_interrupt)
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         _fit(_linear_model("sgd"), tmp_path, 5)

@@ -39,7 +39,7 @@ def test_objective_is_at_its_minimum(num_classes):
     assert head.l2 == 0.01
 
 
-def test_scores_are_those_of_a_dense_layer_on_the_features_as_they_are():
+def test_scores_are_those_of_a_dense_layer_on_raw_features():
     features, labels = _blobs(90)
     head = _fit((features, labels), (features, labels))
     logits = features @ head.kernel + head.bias
@@ -47,10 +47,10 @@ def test_scores_are_those_of_a_dense_layer_on_the_features_as_they_are():
     np.testing.assert_allclose(scores, special.softmax(logits, 1), atol=1e-6)
     assert scores.dtype == head.kernel.dtype == head.bias.dtype == np.float32
     assert head.kernel.shape == (6, 3)
-    assert np.all(head.kernel[-1] == 0)  # Nothing can be learned from a constant.
+    assert np.all(head.kernel[-1] == 0)  # A constant carries no information.
 
 
-def test_strong_penalty_is_chosen_where_features_tell_nothing():
+def test_strong_penalty_is_chosen_for_uninformative_features():
     rng = np.random.default_rng(0)
     noise = [rng.normal(size=(60, 20)).astype("float32") for _ in range(2)]
     labels = np.arange(60) % 3
@@ -72,7 +72,7 @@ def test_classes_without_examples_are_not_predicted():
     ("labels", "message"),
     [(np.zeros(4, int), r"labels of \(4,\)"), (np.full(9, 3), r"in \[0, 3\).*3 to 3")],
 )
-def test_labels_that_do_not_fit_are_refused(labels, message):
+def test_invalid_labels_are_refused(labels, message):
     features, _ = _blobs(9)
     with pytest.raises(ValueError, match=message):
         _fit((features, labels), _blobs(9))
@@ -85,6 +85,6 @@ def test_features_that_are_not_finite_are_refused():
         _fit((features, labels), _blobs(9))
 
 
-def test_head_without_evidence_is_undecided():
+def test_zero_head_gives_uniform_scores():
     head = LinearHead(np.zeros((2, 4), "float32"), np.zeros(4, "float32"), 1.0)
     assert head.scores(np.ones((3, 2), "float32")).tolist() == [[0.25] * 4] * 3

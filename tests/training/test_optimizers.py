@@ -18,18 +18,18 @@ def _course(kind, warmup_steps=2):
 
 
 @pytest.mark.parametrize("kind", ["constant", "cosine", "one_cycle"])
-def test_schedules_warm_up_in_a_straight_line_to_the_peak(kind):
+def test_schedules_warm_up_linearly_to_the_peak(kind):
     np.testing.assert_allclose(_course(kind)[:3], [1.0, 2.0, 3.0], atol=0.12)
     assert _course(kind).max() <= 3.0
 
 
-def test_one_cycle_falls_in_a_straight_line_and_never_reaches_zero():
+def test_one_cycle_decays_linearly_and_never_reaches_zero():
     course = _course("one_cycle")[2:]
     np.testing.assert_allclose(np.diff(course), -3.0 / 8, atol=1e-6)
     assert course[-1] > 0
 
 
-def test_cosine_is_half_way_at_half_the_steps():
+def test_cosine_is_at_half_the_peak_after_half_the_steps():
     schedule = WarmupSchedule("cosine", 3.0, 100, 0)
     assert float(schedule(50)) == pytest.approx(1.5, abs=0.05)
 
@@ -107,7 +107,7 @@ def test_average_is_shorter_in_short_trainings(total_steps, momentum):
     assert optimizer.ema_momentum == momentum
 
 
-def test_weight_decay_is_left_to_the_optimizers_that_have_it():
+def test_only_optimizers_with_weight_decay_get_it():
     options = {"learning_rate": 0.1, "total_steps": 1, "weight_decay": 0.1}
     assert make_optimizer("adam", **options).weight_decay is None
     assert make_optimizer("adamw", **options).weight_decay == 0.1
@@ -156,7 +156,7 @@ def test_orthogonalise_brings_singular_values_together_and_keeps_directions(shap
     assert np.diag(inner).max() < 1.3
 
 
-def test_filter_muon_moves_whole_filters_by_an_orthogonal_step():
+def test_filter_muon_updates_whole_filters_by_an_orthogonal_step():
     rng = np.random.default_rng(0)
     kernel = rng.normal(size=(3, 3, 4, 8))
     optimizer = FilterMuon(learning_rate=0.1)
@@ -176,7 +176,7 @@ def test_filter_muon_updates_biases_and_matrices_with_nesterov_momentum():
     for _ in range(2):
         gradients = [keras.ops.ones(2), keras.ops.ones((2, 2))]
         optimizer.apply(gradients, [bias, matrix])
-    # Momenta are 1 and 1.5; a step is the gradient and half of the momentum.
+    # The momenta are 1 and 1.5; a step is the gradient plus half of the momentum.
     np.testing.assert_allclose(bias, -0.2 * (1.5 + 1.75), rtol=1e-6)
     np.testing.assert_allclose(matrix, -0.3 * (1.5 + 1.75), rtol=1e-6)
 

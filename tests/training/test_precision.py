@@ -13,7 +13,7 @@ from modelyard.training import precision
         ("flags: sse avx2", "float32"),
     ],
 )
-def test_auto_takes_bfloat16_where_the_processor_has_it(
+def test_auto_selects_bfloat16_where_the_processor_supports_it(
     tmp_path, monkeypatch, flags, policy
 ):
     (tmp_path / "cpuinfo").write_text(flags)
@@ -22,7 +22,7 @@ def test_auto_takes_bfloat16_where_the_processor_has_it(
     assert precision.resolve_precision("auto") == policy
 
 
-def test_named_precision_is_taken_as_it_is():
+def test_named_precision_is_kept():
     assert precision.resolve_precision("float32") == "float32"
     assert precision.resolve_precision("bfloat16") == "mixed_bfloat16"
 
@@ -39,7 +39,7 @@ def test_xla_is_off_on_a_processor_unless_asked_for(monkeypatch):
     assert precision.resolve_xla("off") is False
 
 
-def test_policy_is_put_back_also_after_an_error():
+def test_policy_is_restored_even_after_an_error():
     with contextlib.suppress(KeyError), precision.dtype_policy("mixed_bfloat16"):
         assert keras.layers.Dense(1).compute_dtype == "bfloat16"
         raise KeyError

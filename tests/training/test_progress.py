@@ -19,7 +19,7 @@ def _show(console, *, epochs=2, steps=3):
     return console.file.getvalue()
 
 
-def test_pipes_get_one_plain_line_an_epoch():
+def test_pipes_get_one_plain_line_per_epoch():
     text = _show(Console(file=io.StringIO(), width=80))
     lines = text.splitlines()
     assert len(lines) == 2
@@ -28,14 +28,14 @@ def test_pipes_get_one_plain_line_an_epoch():
     assert "\x1b" not in text
 
 
-def test_long_epochs_get_lines_in_between(monkeypatch):
+def test_long_epochs_print_lines_at_intervals(monkeypatch):
     monkeypatch.setattr(progress, "_PLAIN_SECONDS", 0.0)
     text = _show(Console(file=io.StringIO(), width=80))
     assert "epoch 1/2  step 3/3  loss 0.5000" in text
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_terminal_gets_a_bar_that_is_taken_away(fails):
+def test_terminal_gets_a_bar_that_is_removed(fails):
     console = Console(file=io.StringIO(), width=80, force_terminal=True)
     display = ProgressDisplay(console, epochs=1, steps=3)
     display.on_train_begin()
@@ -43,7 +43,7 @@ def test_terminal_gets_a_bar_that_is_taken_away(fails):
     if not fails:
         display.on_epoch_end(0, {})
     display.close()
-    display.close()  # Once more does no harm.
+    display.close()  # A second call is allowed.
     text = console.file.getvalue()
     assert "epoch 1/1" in text
     assert "\x1b[?25h" in text  # The cursor is back.

@@ -4,7 +4,7 @@ import pytest
 from modelyard.data.texts.token_lists import TokenLists
 from modelyard.training.word_vectors import count_word_vectors, nearest_words
 
-_PAIRS = ((2, 3), (4, 5))  # Words that are seen in the same places.
+_PAIRS = ((2, 3), (4, 5))  # Words with the same contexts.
 _PLACES = ((6, 7), (8, 9))
 
 
@@ -16,7 +16,7 @@ def _tokens(texts):
 
 @pytest.fixture
 def tokens():
-    """Texts of a word between those that go with it and its like."""
+    """Texts of one word of a pair, between the two context words of that pair."""
     rng = np.random.default_rng(0)
     texts = []
     for i in range(200):
@@ -25,7 +25,7 @@ def tokens():
     return _tokens(texts)
 
 
-def test_words_of_the_same_contexts_are_nearest(tokens):
+def test_words_with_the_same_contexts_are_nearest(tokens):
     vectors = count_word_vectors(tokens, 10, 4)
     names = [str(i) for i in range(10)]
     for first, second in _PAIRS:
@@ -33,7 +33,7 @@ def test_words_of_the_same_contexts_are_nearest(tokens):
         assert nearest_words(vectors, names, second, count=1) == [str(first)]
 
 
-def test_vectors_are_those_of_smoothed_positive_mutual_information():
+def test_vectors_factorise_smoothed_positive_mutual_information():
     rng = np.random.default_rng(0)
     texts = [rng.integers(2, 8, rng.integers(1, 6)).tolist() for _ in range(30)]
     counts = np.zeros((8, 8))
@@ -51,7 +51,7 @@ def test_vectors_are_those_of_smoothed_positive_mutual_information():
     expected = left * np.sqrt(values)
     expected *= 0.15 / np.sqrt(np.mean(expected[2:] ** 2))
     vectors = count_word_vectors(_tokens(texts), 8, 8, window=3)
-    # Signs of dimensions are free.
+    # The signs of the dimensions are arbitrary.
     np.testing.assert_allclose(vectors @ vectors.T, expected @ expected.T, atol=1e-5)
     fewer = count_word_vectors(_tokens(texts), 8, 3, window=3)
     scale = np.sqrt(np.mean(expected[2:, :3] ** 2)) / 0.15
@@ -60,7 +60,7 @@ def test_vectors_are_those_of_smoothed_positive_mutual_information():
     )
 
 
-def test_texts_do_not_run_into_each_other():
+def test_words_of_different_texts_are_no_neighbours():
     together = count_word_vectors(_tokens([[2, 3, 2, 3, 4]]), 5, 3)
     apart = count_word_vectors(_tokens([[2, 3, 2, 3], [4]]), 5, 3)
     assert together[4].any()
@@ -102,6 +102,6 @@ def test_texts_without_neighbours_give_zeros(texts):
     np.testing.assert_array_equal(vectors, np.zeros((4, 2)))
 
 
-def test_nearest_words_leave_out_what_has_no_vector():
+def test_nearest_words_skip_words_without_a_vector():
     vectors = np.array([[0, 0], [1, 0], [2, 0.1], [0, 1]], np.float32)
     assert nearest_words(vectors, "abcd", 1, count=9) == ["c", "d"]
