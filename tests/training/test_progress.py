@@ -28,6 +28,17 @@ def test_pipes_get_one_plain_line_per_epoch():
     assert "\x1b" not in text
 
 
+def test_metrics_of_any_scale_are_readable():
+    console = Console(file=io.StringIO(), width=120)
+    display = ProgressDisplay(console, epochs=1, steps=1)
+    display.on_train_begin()
+    display.on_epoch_begin(0)
+    logs = {"a": 0.99125, "b": 0.0000321, "c": 123456.7, "d": 0.0, "e": -0.5}
+    display.on_epoch_end(0, logs)
+    text = console.file.getvalue()
+    assert text.endswith("a 0.9912  b 3.21e-05  c 1.23e+05  d 0.0000  e -0.5000\n")
+
+
 def test_long_epochs_print_lines_at_intervals(monkeypatch):
     monkeypatch.setattr(progress, "_PLAIN_SECONDS", 0.0)
     text = _show(Console(file=io.StringIO(), width=80))
