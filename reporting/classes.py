@@ -1,4 +1,4 @@
-"""What the page and the model card of a classification show."""
+"""What the page and the model card of a classifier show."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -6,27 +6,20 @@ from typing import Any
 
 import numpy as np
 
-from modelyard.evaluation.classification import (
-    most_confident_mistakes,
-    per_class_table,
-    reliability_bins,
-)
+from modelyard.evaluation.classification import per_class_table, reliability_bins
 from modelyard.evaluation.intervals import difference_interval
 from modelyard.evaluation.references import Reference
 from modelyard.reporting import figures
 from modelyard.reporting.confusion import confusion_section
 from modelyard.reporting.formats import percent, split_name
+from modelyard.reporting.image_sections import sample_and_mistakes
 from modelyard.reporting.model_card import CardTable
-from modelyard.reporting.sections import Card, Cell, Picture, Section
-
-_NUM_SAMPLES = 30
-_NUM_MISTAKES = 25
-_SMALL_SIDE = 48  # Pixels.
+from modelyard.reporting.sections import Card, Cell, Section
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class ClassificationResults:
-    """The predictions of a classifier and what was measured of them.
+    """The predictions of a classifier and their metrics.
 
     Attributes:
         class_names: The `k` names in order.
@@ -34,13 +27,13 @@ class ClassificationResults:
         scores: Their probabilities, floating `(n, k)`, rows sum to 1.
         metrics: What `classification_metrics` gave by split: `test`, computed from
             `scores`, and perhaps `validation`, `test_tta` and others.
-        images: Test pictures, uint8 `(n, height, width, channels)` with 1 or 3
-            channels; `None` where examples are no pictures.
+        images: Test images, uint8 `(n, height, width, channels)` with 1 or 3
+            channels; `None` if the examples are not images.
         references: Published values to compare with.
 
     Raises:
-        ValueError: If the arrays are not of the same examples, or the metrics of other
-            scores.
+        ValueError: If the arrays differ in length, the images cannot be drawn, or the
+            metrics were not computed from the scores.
     """
 
     class_names: Sequence[str]
@@ -51,19 +44,19 @@ class ClassificationResults:
     references: Sequence[Reference] = ()
 
     def __post_init__(self):
-        """Refuses what would make a page that is wrong or cannot be drawn."""
+        """Refuses results that would make a wrong page or none."""
         lengths = {"scores": len(self.scores), "labels": len(self.labels)}
         if self.images is not None:
             lengths["images"] = len(self.images)
             _check_images(self.images)
         if len(set(lengths.values())) > 1:
             raise ValueError(
-                "`scores`, `labels` and `images` must be of the same test examples. "
+                "`scores`, `labels` and `images` must have one row per test example. "
                 f"Received: lengths {lengths}"
             )
         right = int(np.sum(self.scores.argmax(axis=1) == self.labels))
-        told = self.metrics["test"]["accuracy"] * len(self.labels)
-        if abs(right - told) > 0.5:
+        claimed = self.metrics["test"]["accuracy"] * len(self.labels)
+        if abs(right - claimed) > 0.5:
             raise ValueError(
                 '`metrics["test"]` must be computed from `scores` and `labels`. '
                 f"Received: accuracy={self.metrics['test']['accuracy']}, but "
@@ -125,12 +118,17 @@ def summary_sections(results: ClassificationResults) -> list[Section]:
 
 
 def detail_sections(results: ClassificationResults) -> list[Section]:
-    """Returns metrics by split, confusions, classes, calibration and pictures."""
+    """Returns metrics by split, confusions, classes, calibration and images."""
+    images: list[Section] = []
+    if results.images is not None:
+        images = sample_and_mistakes(
+            results.images, results.scores, results.labels, results.class_names
+        )
     return [
         _splits_section(results),
         confusion_section(results.scores, results.labels, results.class_names),
         *_class_sections(results),
-        *_picture_sections(results),
+        *images,
     ]
 
 
@@ -138,8 +136,8 @@ def compare(results: ClassificationResults) -> list[dict[str, Any]]:
     """Compares the test accuracy with each reference.
 
     Returns:
-        One dict per reference: `reference`, `difference`, `low` and `high` (95%
-        interval of ours minus theirs) and `verdict`.
+        One dict per reference: `reference`, `difference` (ours minus theirs), `low`
+        and `high` (its 95% interval) and `verdict`.
     """
     ours = results.metrics["test"]["accuracy"]
     rows = []
@@ -160,25 +158,6 @@ def compare(results: ClassificationResults) -> list[dict[str, Any]]:
             }
         )
     return rows
-
-
-def classified_picture(
-    uris: Mapping[str, str],
-    true: str,
-    predicted: str,
-    score: float,
-    *,
-    is_small: bool = False,
-) -> Picture:
-    """Returns a picture with what was predicted; mistakes name the true class first."""
-    is_wrong = true != predicted
-    return Picture(
-        uris,
-        caption=f"{true} → {predicted}" if is_wrong else predicted,
-        note=percent(score, 1),
-        is_wrong=is_wrong,
-        is_small=is_small,
-    )
 
 
 def card_tables(results: ClassificationResults) -> list[CardTable]:
@@ -202,7 +181,7 @@ def card_tables(results: ClassificationResults) -> list[CardTable]:
 
 
 def measured_limits(results: ClassificationResults) -> list[str]:
-    """Returns sentences on the limits that the figures show."""
+    """Returns sentences on the limits that the metrics show."""
     test = results.metrics["test"]
     classes = per_class_table(results.scores, results.labels, list(results.class_names))
     seen = classes[classes["support"] > 0]
@@ -214,11 +193,11 @@ def measured_limits(results: ClassificationResults) -> list[str]:
             f"{percent(seen['recall'].min())}."
         ),
         (
-            "Scores differ from the share of right answers by "
+            "Scores differ from the share of correct answers by "
             f"{percent(test['expected_calibration_error'])} on average over the test "
             "split (expected calibration error)."
         ),
-        "The figures hold for data like the test split. Nothing else was measured.",
+        "The metrics hold for data like the test split. Nothing else was measured.",
     ]
 
 
@@ -273,7 +252,7 @@ def _splits_section(results: ClassificationResults) -> Section:
 
 
 def _class_sections(results: ClassificationResults) -> list[Section]:
-    """Figures of each class, and the calibration."""
+    """Metrics of each class, and the calibration."""
     scores, labels = results.scores, results.labels
     table = per_class_table(scores, labels, list(results.class_names))
     error = results.metrics["test"]["expected_calibration_error"]
@@ -298,68 +277,16 @@ def _class_sections(results: ClassificationResults) -> list[Section]:
             figure=figures.reliability_figure(reliability_bins(scores, labels)),
             remark=(
                 f"Expected calibration error {percent(error)} over 15 bins. The scores "
-                "of a calibrated model equal its accuracy: above the diagonal it is "
-                "underconfident, below it overconfident."
+                "of a calibrated model equal its accuracy. Above the diagonal, the "
+                "model is underconfident; below it, overconfident."
             ),
             is_narrow=True,
         ),
     ]
 
 
-def _picture_sections(results: ClassificationResults) -> list[Section]:
-    """A sample of the test pictures, and the most confident mistakes."""
-    if results.images is None:
-        return []
-    test, count = results.metrics["test"], len(results.labels)
-    sample = np.linspace(0, count - 1, min(_NUM_SAMPLES, count), dtype=int)
-    mistakes = most_confident_mistakes(
-        results.scores, results.labels, count=_NUM_MISTAKES
-    )
-    note = f"None: all {test['num_examples']:,} test pictures are classified right."
-    if len(mistakes):
-        shown = f"All {len(mistakes)} mistakes, most confident first"
-        if test["num_errors"] == 1:
-            shown = "The only mistake"
-        elif test["num_errors"] > len(mistakes):
-            shown = f"The {len(mistakes)} most confident of {test['num_errors']:,}"
-        note = f"{shown}: true class → prediction, and its score."
-    return [
-        Section(
-            title="Sample of the test pictures",
-            note=(
-                "Evenly spaced through the test split, with prediction and score. "
-                "Mistakes have a red frame and name the true class first."
-            ),
-            pictures=_pictures(results, sample),
-        ),
-        Section(
-            title="Most confident mistakes",
-            note=note,
-            pictures=_pictures(results, mistakes),
-        ),
-    ]
-
-
-def _pictures(results: ClassificationResults, indices: np.ndarray) -> list[Picture]:
-    """Test pictures with what was predicted for them."""
-    if results.images is None:
-        return []
-    names, scores = results.class_names, results.scores
-    is_small = max(results.images.shape[1:3]) <= _SMALL_SIDE
-    return [
-        classified_picture(
-            {f"test example {i}": figures.picture_uri(results.images[i])},
-            names[results.labels[i]],
-            names[scores[i].argmax()],
-            float(scores[i].max()),
-            is_small=is_small,
-        )
-        for i in indices
-    ]
-
-
 def _check_images(images: np.ndarray) -> None:
-    """Refuses what cannot be drawn as pictures."""
+    """Refuses arrays that cannot be drawn."""
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3):
         raise ValueError(
             "`images` must be uint8 of the shape (examples, height, width, 1 or 3). "

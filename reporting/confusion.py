@@ -1,4 +1,4 @@
-"""Which classes a classifier takes for which."""
+"""The section on confusions between classes."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from modelyard.reporting import figures
 from modelyard.reporting.formats import percent
 from modelyard.reporting.sections import Matrix, Section
 
-# Numbers in a larger confusion matrix could no longer be read.
+# In a larger confusion matrix, numbers would be illegible.
 _MOST_CLASSES_WITH_NUMBERS = 30
 _NUM_CONFUSIONS = 10
 
@@ -32,9 +32,9 @@ def confusion_section(
         matrix=_make_matrix(counts, names) if has_numbers else None,
         figure=None if has_numbers else figures.confusion_figure(counts),
         remark=(
-            "Rows are true classes, columns predictions. Blue is right, red is wrong; "
-            "the colour is the share of the row, with reds strengthened so that single "
-            "mistakes can be seen."
+            "Rows are true classes, columns predictions. Blue is right, red is wrong. "
+            "Stronger colours are larger shares of the row; reds are strengthened so "
+            "that single mistakes are visible."
         ),
         aside=Section(
             title="Most frequent confusions",

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-# Drawn in these stand-ins, which become the page's own (light or dark) colours.
+# Figures are drawn in these stand-ins for the page's own (light or dark) colours.
 INK, _GRID, FIRST, SECOND = "#010101", "#020202", "#030303", "#040404"
 _PAGE_COLOURS = {
     INK: "var(--muted)",
@@ -40,12 +40,13 @@ _RC: dict[Any, Any] = {
 def draw_svg(
     name: str, size: tuple[float, float], draw: Callable[[Figure], None]
 ) -> Markup:
-    """Draws a figure as SVG to set into a page beside others.
+    """Draws a figure as SVG that can share a page with others.
 
     Args:
-        name: What it shows; no other figure of the page has this name.
+        name: What it shows; unique among the figures of a page.
         size: Width and height in inches.
-        draw: Draws on the figure, in `INK`, `FIRST` and `SECOND`, words of ours only.
+        draw: Draws on the figure in the colours `INK`, `FIRST` and `SECOND`. It must
+            not draw text from data, which matplotlib could read as mathematics.
 
     Returns:
         SVG.
@@ -61,8 +62,8 @@ def draw_svg(
         )
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
-    # A fixed size would not shrink on a phone, counted names would repeat in the
-    # page, the style element would reach beyond the figure, and the page's font fits.
+    # A fixed size would not shrink on a phone, numbered ids would repeat in the page,
+    # and the style element would affect other figures. The page sets the font.
     text = re.sub(r'(<svg[^>]*?) width="[^"]*" height="[^"]*"', r"\1", text, count=1)
     text = re.sub(r' id="[^"]*_\d+"', "", text)
     text = re.sub(r"<style.*?</style>", "", text, count=1, flags=re.DOTALL)
@@ -70,4 +71,4 @@ def draw_svg(
     text = text.replace("<svg ", f'<svg role="img" aria-label="{name}" ', 1)
     for stand_in, colour in _PAGE_COLOURS.items():
         text = text.replace(stand_in, colour)
-    return Markup(text)  # noqa: S704  The words in it are ours.
+    return Markup(text)  # noqa: S704  Matplotlib's own output.

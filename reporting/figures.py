@@ -59,8 +59,8 @@ def learning_curve_figure(lines: Mapping[str, Sequence[tuple[int, float]]]) -> M
     """Draws test accuracy against the number of labels, on a log axis.
 
     Args:
-        lines: Points `(labels, accuracy)` by what was trained, at most three; the
-            third one as stars without a line.
+        lines: Points `(labels, accuracy)` by what was trained. At most three; the
+            third is drawn as stars without a line.
 
     Returns:
         SVG.
@@ -74,7 +74,7 @@ def length_figure(bins: pd.DataFrame) -> Markup:
     """Draws accuracy against length, on a log axis.
 
     Args:
-        bins: What `metrics.accuracy_by_length` gives.
+        bins: The result of `accuracy_by_length`.
 
     Returns:
         SVG.
@@ -88,7 +88,7 @@ def reliability_figure(bins: pd.DataFrame) -> Markup:
     """Draws accuracy against confidence, over a histogram of the confidence.
 
     Args:
-        bins: What `metrics.reliability_bins` gives.
+        bins: The result of `reliability_bins`.
 
     Returns:
         SVG.
@@ -116,7 +116,7 @@ def confusion_colours(counts: np.ndarray) -> np.ndarray:
 
     Returns:
         float `(k, k, 4)`: red, green, blue and opacity in [0, 1]. The opacity grows
-        with the root of the share, so that one mistake in a thousand is seen.
+        with the root of the share, so that one mistake in a thousand is visible.
     """
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     colours = np.empty((*counts.shape, 4))
@@ -146,13 +146,13 @@ def picture_uri(image: np.ndarray) -> str:
 
 
 def enlarged_uri(image: np.ndarray) -> str:
-    """Encodes a picture like `picture_uri`, a small one in larger pixels."""
+    """Encodes a picture like `picture_uri`; pixels of a small one are enlarged."""
     factor = max(1, _LARGEST_SIDE // max(image.shape[:2]))
     return picture_uri(image.repeat(factor, axis=0).repeat(factor, axis=1))
 
 
 def overlay_uri(image: np.ndarray, heat_map: np.ndarray) -> str:
-    """Encodes a picture below its heat map for an `img` element.
+    """Encodes a picture under its heat map for an `img` element.
 
     Args:
         image: uint8 `(height, width, channels)` with 1 or 3 channels.
@@ -189,7 +189,14 @@ def _draw_learning_rate(figure: Figure, history: pd.DataFrame) -> None:
     """Draws the learning rate at the end of each epoch."""
     axes = _epoch_axes(figure, history)
     style = "o-" if len(history) <= _MOST_EPOCHS_WITH_MARKERS else "-"
-    axes.plot(history["epoch"], history["learning_rate"], style, color=FIRST, ms=3)
+    axes.plot(
+        history["epoch"],
+        history["learning_rate"],
+        style,
+        color=FIRST,
+        ms=3,
+        clip_on=False,
+    )
     axes.set_ylim(0, 1.08 * history["learning_rate"].max() or 1)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
@@ -218,7 +225,7 @@ def _draw_length(figure: Figure, bins: pd.DataFrame) -> None:
     axes = figure.subplots()
     accuracy = bins["accuracy"]
     bars = np.abs(bins[["low", "high"]].to_numpy().T - accuracy.to_numpy())
-    # Texts of no words have a place on the axis as well.
+    # A log axis has no place for texts without words.
     lengths = bins["length"].clip(lower=1)
     axes.errorbar(lengths, accuracy, bars, fmt="o-", color=FIRST, ms=4, capsize=3)
     axes.set_xscale("log")
@@ -231,7 +238,7 @@ def _draw_length(figure: Figure, bins: pd.DataFrame) -> None:
 def _draw_lines(
     axes: Axes, history: pd.DataFrame, columns: Iterable[str]
 ) -> tuple[str, ...]:
-    """Draws the columns that there are, training first; returns their names."""
+    """Draws the columns that exist; returns their names."""
     looks = {"training": (FIRST, "o-"), "validation": (SECOND, "s--")}
     drawn = tuple(name for name in columns if name in history)
     for name in drawn:
@@ -258,7 +265,7 @@ def _epoch_axes(figure: Figure, history: pd.DataFrame) -> Axes:
 
 
 def _draw_reliability(figure: Figure, bins: pd.DataFrame) -> None:
-    """Draws the two parts, which share the confidence as x-axis."""
+    """Draws accuracy and histogram over the same axis of confidence."""
     top, bottom = figure.subplots(
         2, 1, sharex=True, gridspec_kw={"height_ratios": (3, 1)}
     )
@@ -281,7 +288,7 @@ def _draw_reliability(figure: Figure, bins: pd.DataFrame) -> None:
 
 
 def _draw_confusion(figure: Figure, counts: np.ndarray) -> None:
-    """Draws the colours alone."""
+    """Draws the matrix as colours without numbers."""
     axes = figure.subplots()
     axes.grid(visible=False)
     axes.imshow(confusion_colours(counts), interpolation="none")

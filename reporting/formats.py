@@ -18,7 +18,7 @@ def percent(share: float, digits: int = 2) -> str:
 
 
 def metric_text(name: str, value: float) -> str:
-    """Formats a metric; its name tells whether it is a share.
+    """Formats a metric in the unit that its name implies.
 
     Args:
         name: Its key in `metrics.json`, such as `accuracy` or `psnr`.

@@ -32,14 +32,14 @@ def model_card_text(
     signatures: Mapping[str, Mapping[str, Mapping[str, str]]],
     example_request: str,
 ) -> str:
-    """Writes down what a user of an export should know.
+    """Makes the text that tells users of an export what they should know.
 
     Args:
         facts: What is known about the run.
-        description: What the model maps to what, in a sentence.
+        description: What the model takes and gives, in a sentence.
         intended_use: What the model is for, in a sentence or more.
         limits: What it is not for or not good at, a sentence each.
-        metrics: Tables of what was measured.
+        metrics: Tables of metrics.
         signatures: `{"serving_default": {"inputs": {"pixels": "float32 (batch, 28,
             28, 1) in [0, 255]"}, "outputs": {...}}, ...}`.
         example_request: A request with its address, such as a `curl` command.
@@ -127,7 +127,7 @@ def _plain(text: Any) -> str:
 
 
 def _code(text: str) -> str:
-    """Fences a text with more backticks than it holds in a row."""
+    """Fences a text with more backticks than its longest run of them."""
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}\n{text}\n{fence}"

@@ -1,4 +1,4 @@
-"""The page of any run: what its task shows, between what all runs have."""
+"""The page of any run: the sections of its task, and those that all runs have."""
 
 import dataclasses
 import shlex
@@ -18,7 +18,7 @@ _HISTORY_COLUMNS = ("epoch", "loss", "learning_rate", "seconds")
 
 @dataclasses.dataclass(frozen=True)
 class DatasetFacts:
-    """What page and model card say about a data set.
+    """What the page and the model card say about a data set.
 
     Attributes:
         title: Its full name.
@@ -37,7 +37,7 @@ class DatasetFacts:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class RunFacts:
-    """What page and model card of any run are made of.
+    """What the page and the model card of any run tell about it.
 
     Attributes:
         title: Data set and model.
@@ -114,8 +114,8 @@ def make_run_page(
         facts: What is known about the run.
         headline: Its most important figure.
         cards: Further figures; the speed of the training is added.
-        summary: Sections before the course of the training.
-        details: Sections after it.
+        summary: Sections before the training curves.
+        details: Sections after them.
         export: The export, if there is one.
     """
     return Page(
@@ -197,7 +197,7 @@ def _data_sections(facts: RunFacts) -> list[Section]:
 
 
 def _technical_sections(facts: RunFacts) -> list[Section]:
-    """Seconds, versions and settings."""
+    """Timings, environment and configuration."""
     timing = {name: quantity(value, name) for name, value in facts.timing.items()}
     tables = {
         "Timings": timing,

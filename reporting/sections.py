@@ -28,9 +28,9 @@ class Cell:
 
     Attributes:
         text: What it shows.
-        url: Address that it links to, `http://` or `https://`; empty if it is no link.
+        url: Address that it links to, `http://` or `https://`; empty for no link.
         style: `"strong"`, `"higher"` (green), `"lower"` (red) or empty.
-        note: A remark behind the text.
+        note: A remark after the text.
 
     Raises:
         ValueError: If `url` is an address of another kind.
@@ -58,7 +58,7 @@ class Picture:
     Attributes:
         uris: `data:` URIs by what they show, such as `{"test picture": "data:..."}`.
         caption: Words below.
-        note: A figure behind the caption, in smaller type.
+        note: A figure after the caption, in smaller type.
         is_wrong: Whether it gets a red frame.
         is_small: Whether pixels are enlarged as squares.
     """
@@ -78,7 +78,7 @@ class ColouredText:
         words: Each word with its share, in [-1, 1], of the largest influence: positive
             shares are blue, negative ones red.
         caption: Words above.
-        note: A figure behind the caption, in smaller type.
+        note: A figure after the caption, in smaller type.
     """
 
     words: Sequence[tuple[str, float]]
@@ -101,7 +101,7 @@ class Matrix:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Section:
-    """A part of the page under its own heading. Empty parts are left out.
+    """A part of the page under its own heading. Empty fields show nothing.
 
     Attributes:
         title: The heading.

@@ -24,11 +24,11 @@ _ROUGH_GAP = 0.1  # Logits; with a larger error the colours are approximate.
 def baseline_section(
     metrics: Mapping[str, Mapping[str, Any]], baseline: Mapping[str, Any]
 ) -> Section:
-    """Sets the test accuracy beside that of the linear model.
+    """Compares the test accuracy with that of the linear model.
 
     Args:
-        metrics: Those of the run, with `test` and perhaps `timing`.
-        baseline: What `fit_linear_baseline` gave for the same test texts.
+        metrics: The metrics of the run: `test` and perhaps `timing`.
+        baseline: The result of `fit_linear_baseline` on the same test texts.
     """
     test, seconds = metrics["test"], metrics.get("timing", {}).get("train_seconds")
     count = test["num_examples"]
@@ -69,7 +69,7 @@ def language_model_section(facts: Mapping[str, Any]) -> Section:
     """Shows what a language model had learned before it became a classifier.
 
     Args:
-        facts: Its perplexity and that of word frequencies, epochs, words of an
+        facts: Its perplexity and that of word frequencies, epochs, words per
             epoch, seconds, and beginnings of texts with likely next words.
     """
     rows = [
@@ -97,8 +97,8 @@ def word_vectors_section(facts: Mapping[str, Any]) -> Section:
     """Shows what the word vectors had learned before the first label was seen.
 
     Args:
-        facts: How many words they were counted in, how many have vectors, the
-            seconds, and some words with the nearest ones.
+        facts: `words_read` in the texts, `words_known` (words with a vector),
+            `seconds`, and `neighbours`, some words with the nearest ones.
     """
     return Section(
         title="Pretrained word vectors",
@@ -118,9 +118,9 @@ def teachers_section(facts: Mapping[str, Any]) -> Section:
     """Shows the texts that teachers added to the training texts.
 
     Args:
-        facts: Their models, validation accuracy of their mean scores by round and of
-            each in the last one, mean score, the texts that they labelled by class,
-            and seconds.
+        facts: The validation accuracy of their mean scores by round and of each
+            teacher in the last round, the mean score, the number of texts that they
+            labelled by class, and seconds.
     """
     total = sum(facts["texts"].values())
     accuracies = ", then ".join(percent(a) for a in facts["validation_accuracy"])
@@ -168,7 +168,7 @@ def length_section(
     ]
     return Section(
         title="Accuracy by length",
-        note=("Test texts in groups of similar size. Bars are 95% intervals."),
+        note="Test texts in groups of similar size. Bars are 95% intervals.",
         header=("Words", "Texts", "Accuracy", "95% interval"),
         rows=rows,
         figure=length_figure(bins),
@@ -195,12 +195,13 @@ def mistakes_section(
         scores: Probabilities of all test texts, floating `(n, k)`.
         labels: Their true classes, integer `(n,)`.
         class_names: Names of the classes.
-        count: The most mistakes to show.
+        count: Maximum number of mistakes to show.
     """
     title = "Most confident mistakes"
     mistakes = most_confident_mistakes(scores, labels, count=count)
     if not len(mistakes):
-        return Section(title=title, note="None: all test texts are classified right.")
+        note = "None: all test texts are classified correctly."
+        return Section(title=title, note=note)
     tokens = make_tokens(mistakes)
     explained = Attributor(model).explain(tokens)
     gaps = np.abs(explained.gaps)
@@ -223,11 +224,11 @@ def mistakes_section(
         note=(
             "True class → prediction and its score. Of a long text, the "
             f"{_EXCERPT_WORDS} consecutive words with the most influence are shown. "
-            "Blue words spoke for the prediction, red words against it, by integrated "
+            "Blue words support the prediction, red words oppose it, by integrated "
             "gradients of the word vectors. The attributions of a text should sum to "
             "the change of the prediction's logit. The largest error is "
-            f"{gaps.max():.2g}; {rough.sum()} of {len(gaps)} texts with an error above "
-            f"{_ROUGH_GAP} are marked as approximate."
+            f"{gaps.max():.2g}; {rough.sum()} of {len(gaps)} texts have an error above "
+            f"{_ROUGH_GAP} and are marked as approximate."
         ),
         texts=texts,
     )
@@ -258,8 +259,8 @@ def excerpt(
     """Returns the part of a text with the most influence.
 
     Args:
-        words: Words with their shares, as of `colour_words`.
-        size: Most words to keep, at least 1.
+        words: Words with their shares, as from `colour_words`.
+        size: Maximum number of words to keep, at least 1.
 
     Returns:
         The consecutive words whose absolute shares have the largest sum, with `…` where

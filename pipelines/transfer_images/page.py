@@ -11,13 +11,13 @@ from modelyard.pipelines.common.classification import (
 )
 from modelyard.pipelines.common.frozen_features import FrozenPhase
 from modelyard.pipelines.transfer_images.steps import Outcome
-from modelyard.reporting.classes import classified_picture
 from modelyard.reporting.figures import (
     enlarged_uri,
     learning_curve_figure,
     overlay_uri,
 )
 from modelyard.reporting.formats import percent, quantity
+from modelyard.reporting.image_sections import classified_picture
 from modelyard.reporting.sections import Section
 
 _EXPLAINED = 12  # Right predictions, and as many mistakes.
