@@ -30,10 +30,10 @@ def make_answer(class_names: Sequence[str]) -> Callable[[Any], dict[str, Any]]:
 def expected_answer(
     logits: np.ndarray, class_names: Sequence[str]
 ) -> dict[str, np.ndarray]:
-    """Computes what a signature must answer, without TensorFlow.
+    """Computes what a signature must return, without TensorFlow.
 
     Args:
-        logits: What the trained model says, float32 `(n, k)`.
+        logits: Output of the trained model, float32 `(n, k)`.
         class_names: Names of the logits, in order.
 
     Returns:

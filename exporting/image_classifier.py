@@ -34,7 +34,7 @@ def export_image_classifier(
     Signatures: `serving_default` (pixels -> scores, classes), `serve_bytes`
     (encoded JPEG, PNG, GIF or BMP images -> the same), `classify` (tf.Examples
     with the feature `image` -> the same), `embed` (pixels -> the features that
-    the last layer sees) and, if wanted, `explain` (pixels -> scores, classes,
+    the last layer sees) and, on request, `explain` (pixels -> scores, classes,
     heat_maps of the class with the highest score).
 
     Args:
@@ -43,11 +43,11 @@ def export_image_classifier(
         base: `saved_models/<name>`; created if needed.
         task: Name of the pipeline.
         class_names: Names of the logits, in order.
-        golden_images: uint8 `(n, height, width, channels)`; the export must predict
-            for them what the model predicts.
+        golden_images: uint8 `(n, height, width, channels)`; the export must give the
+            model's predictions for them.
         extra_files: Files that are copied to `assets.extra/`.
-        explain: Whether to add the signature `explain`, for which the model needs
-            what `make_explainer` asks for.
+        explain: Whether to add the signature `explain`; the model must then meet the
+            requirements of `make_explainer`.
 
     Returns:
         The published directory, `base/<version>`.

@@ -11,7 +11,7 @@ from modelyard.exporting.images import decode_images, encode_images
 from modelyard.exporting.publishing import add_bytes_endpoint, publish_export
 from modelyard.serving.description import ExportDescription
 
-# Of codes, whose scale is free, and of pixels in [0, 255].
+# Codes may have any scale, and pixels are in [0, 255].
 _TOLERANCE = 0.01
 
 
@@ -74,7 +74,7 @@ def export_image_encoder(
 
     pixels = {"pixels": golden_images.astype("float32")}
     codes = {"codes": _predict(encoder, pixels)}
-    # The files are not compared: a value near a half may be rounded either way.
+    # The PNG files are not compared: a value near a half may be rounded either way.
     reconstruction = {"reconstruction": _predict(model, pixels)}
     return publish_export(
         base,
@@ -92,5 +92,5 @@ def export_image_encoder(
 
 
 def _predict(model: keras.Model, pixels: dict[str, np.ndarray]) -> np.ndarray:
-    """What the trained model answers."""
+    """The outputs of the trained model."""
     return keras.ops.convert_to_numpy(model(pixels["pixels"], training=False))

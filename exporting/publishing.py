@@ -51,7 +51,7 @@ def publish_export(
         base: `saved_models/<name>`; created if needed.
         make_archive: Makes the archive with all its signatures.
         golden: A request to each signature with the answer that the export must
-            give. The first rows of the inputs are also the warm-up requests.
+            give. The first row of each is also a warm-up request.
         description: Task, inputs and kind of answer, for `assets.extra/export.json`.
         extra_files: Files that are copied to `assets.extra/`.
         tolerance: Largest absolute difference allowed from the golden answers.
@@ -110,14 +110,14 @@ def _write_out(archive: keras.export.ExportArchive, path: Path) -> None:
     """Writes a SavedModel, with the weights once."""
     try:
         archive.write_out(path, verbose=False)
-    except tf.errors.OpError as error:  # A full disk comes as one.
+    except tf.errors.OpError as error:  # Raised if the disk is full, for example.
         # The message ends with what happened, after the names of ops.
         raise OSError(error.message.rpartition(";")[2].strip()) from error
 
 
 @contextlib.contextmanager
 def _written_aside(base: Path) -> Iterator[Path]:
-    """A folder beside the versions, which servers ignore."""
+    """A folder beside the versions that servers ignore, removed in the end."""
     base.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=base))
     partial.chmod(0o755)  # mkdtemp's 0700 would keep a server of another user out.
@@ -135,7 +135,7 @@ def _publish(partial: Path, base: Path) -> Path:
         taken = [int(p.name) for p in base.iterdir() if p.name.isdecimal()]
         target = base / str(max(taken, default=0) + 1)
         try:
-            # A folder replaces at most an empty one: nothing can be lost here.
+            # A folder can only replace an empty one: nothing is lost here.
             os.rename(partial, target)  # noqa: PTH104
         except OSError:
             if not target.exists():

@@ -28,7 +28,7 @@ _ODD_TEXTS = (
     "\N{THUMBS UP SIGN}\N{EMOJI MODIFIER FITZPATRICK TYPE-5} \N{SNOWMAN}".encode(),
     "\u0641\u064a\u0644\u0645 \u0631\u0627\u0626\u0639".encode(),  # Right to left.
 )
-# An explanation costs as much as some dozens of predictions.
+# An explanation takes as long as some dozens of predictions.
 _EXPLAINED_TEXTS = 4
 _EXPLAINED_CHARACTERS = 300
 
@@ -38,7 +38,7 @@ Encoder = Callable[[Any], Any]
 
 @dataclasses.dataclass(frozen=True)
 class _Served:
-    """What the signatures are made of."""
+    """What the signatures are built from."""
 
     model: keras.Model
     encoder: Encoder
@@ -61,29 +61,29 @@ def export_text_classifier(
 ) -> Path:
     """Publishes a classifier as the next version under `base`, after the gate.
 
-    Signatures, of which the first one and the last two take any strings `text` `(n,)`:
+    Signatures, from any strings `text` `(n,)` unless stated otherwise:
 
-    - `serving_default`: -> `scores`, `classes`;
-    - `classify`: tf.Examples with the feature `text` -> the same;
-    - `embed`: -> `embedding`, the output of the layer `features`, if there is one;
-    - `explain`, with a vocabulary: -> `scores`, `classes`, `tokens`, string `(n, t)`,
+    - `serving_default` -> `scores`, `classes`;
+    - `classify`, from tf.Examples with the feature `text` -> the same;
+    - `embed`, if the model has a layer `features` -> `embedding`, its output;
+    - `explain`, with a vocabulary -> `scores`, `classes`, `tokens`, string `(n, t)`,
       and their `attribution`, float32 `(n, t)`, to the class with the highest score.
       After the end of a text, tokens are empty and attributions 0.
 
     Args:
-        model: Float32 model from token ids `(batch, t)` to logits; for `explain`
-            it has what `Attributor` asks for.
-        encoder: Makes token ids of strings `(n,)`: int32 `(n, t)`, padded with 0 at
+        model: Float32 model from token ids `(batch, t)` to logits; for `explain` it
+            must meet the requirements of `Attributor`.
+        encoder: Turns strings `(n,)` into token ids, int32 `(n, t)`, padded with 0 at
             the end, `t` at least 1. Layers, modules and lookup tables in its closure
-            or its attributes are saved along.
+            or its attributes are saved with the model.
         base: `saved_models/<name>`; created if needed.
         task: Name of the pipeline.
         class_names: Names of the logits, in order.
-        golden_texts: What the model says of them now, and of some odd strings, is
-            what the export must say.
+        golden_texts: The export must give the model's predictions for them, and for
+            some odd strings.
         extra_files: Files that are copied to `assets.extra/`.
-        vocabulary: The words of the token ids, in order, with any two for padding and
-            for unknown words; without it there is no signature `explain`.
+        vocabulary: The words of the token ids, in order; the first two stand for
+            padding and unknown words. Without it there is no signature `explain`.
 
     Returns:
         The published directory, `base/<version>`.
@@ -101,7 +101,7 @@ def export_text_classifier(
         class_names=class_names,
         embedder=embedder,
         attributor=None if vocabulary is None else Attributor(model),
-        words=["", *(vocabulary or ())[1:]],  # Padding is shown as nothing.
+        words=["", *(vocabulary or ())[1:]],  # Padding is shown as an empty word.
     )
     return publish_export(
         base,
@@ -203,6 +203,6 @@ def _encode(served: _Served, strings: Sequence[bytes]) -> np.ndarray:
 
 
 def _predict(served: _Served, tokens: np.ndarray) -> dict[str, np.ndarray]:
-    """What the trained model answers."""
+    """The answer of the trained model."""
     logits = keras.ops.convert_to_numpy(served.model(tokens, training=False))
     return expected_answer(logits, served.class_names)
