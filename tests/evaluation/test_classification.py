@@ -5,6 +5,7 @@ import pytest
 
 from modelyard.evaluation.classification import (
     accuracy_by_length,
+    choose_to_explain,
     classification_metrics,
     most_confident_mistakes,
     per_class_table,
@@ -225,3 +226,28 @@ def test_invalid_lengths_and_bins_are_refused(lengths, bins, message):
     scores, labels = random_scores(3, 2)
     with pytest.raises(ValueError, match=message):
         accuracy_by_length(scores, labels, np.array(lengths), bins)
+
+
+def three_class_scores(predictions, confidences):
+    scores = np.tile((1 - np.array(confidences))[:, None] / 2, (1, 3))
+    scores[np.arange(len(predictions)), predictions] = confidences
+    return scores
+
+
+def test_right_predictions_of_every_class_come_before_confident_mistakes():
+    labels = np.array([0, 0, 1, 0, 2, 1, 1])
+    predictions = [0, 0, 1, 1, 2, 2, 0]
+    scores = three_class_scores(predictions, [0.5, 0.9, 0.6, 0.7, 0.8, 0.95, 0.6])
+    chosen = choose_to_explain(scores, labels, right=3, wrong=2)
+    assert chosen.tolist() == [0, 2, 4, 5, 3]
+    assert choose_to_explain(scores, labels, right=9, wrong=9).tolist() == [
+        *(0, 2, 4, 1),
+        *(5, 3, 6),
+    ]
+
+
+def test_examples_to_explain_may_all_be_right_or_all_be_wrong():
+    labels = np.array([0, 1])
+    scores = three_class_scores([0, 1], [0.9, 0.9])
+    assert choose_to_explain(scores, labels, right=2, wrong=2).tolist() == [0, 1]
+    assert choose_to_explain(scores, 1 - labels, right=2, wrong=1).tolist() == [0]

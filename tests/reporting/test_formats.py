@@ -1,6 +1,12 @@
 import pytest
 
-from modelyard.reporting.formats import flatten, percent, quantity
+from modelyard.reporting.formats import (
+    flatten,
+    metric_text,
+    percent,
+    quantity,
+    split_name,
+)
 
 
 @pytest.mark.parametrize(
@@ -30,3 +36,23 @@ def test_nested_settings_become_dotted_rows():
 
 def test_negative_differences_have_a_minus_sign():
     assert percent(-0.0123) == "\N{MINUS SIGN}1.23%"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("probe_accuracy", 0.98765, "98.77%"),
+        ("error_rate", 0.0123, "1.23%"),
+        ("explained_variance", -0.5, "\N{MINUS SIGN}50.00%"),
+        ("psnr", 31.456, "31.46 dB"),
+        ("mean_absolute_error", 12345.678, "1.235e+04"),
+        ("log_loss", 0.123456, "0.1235"),
+    ],
+)
+def test_metrics_have_the_unit_that_their_name_implies(name, value, text):
+    assert metric_text(name, value) == text
+
+
+def test_splits_have_names_for_people():
+    assert split_name("test_tta") == "Test, test-time augmentation"
+    assert split_name("Test, frozen") == "Test, frozen"

@@ -1,127 +1,107 @@
-import numpy as np
-import pandas as pd
 import pytest
 
-from modelyard.evaluation.classification import classification_metrics
-from modelyard.evaluation.references import Reference
-from modelyard.reporting.model_card import model_card_text
-from modelyard.reporting.report import DatasetFacts, Report
+from modelyard.reporting.model_card import CardTable, model_card_text
+from modelyard.reporting.run_page import DatasetFacts
 
 
-def make_report(**fields):
-    scores = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.6, 0.4]], np.float32)
-    labels = np.array([0, 0, 1, 1])
-    values = {
-        "title": "Cats and dogs",
-        "subtitle": "A small network",
-        "config": {"epochs": 1},
-        "environment": {"cpu": "Some CPU", "dtype_policy": "float32"},
-        "history": pd.DataFrame(
-            {
-                "epoch": [1],
-                "loss": [0.5],
-                "accuracy": [0.7],
-                "learning_rate": [0.1],
-                "seconds": [2.0],
-            }
-        ),
-        "metrics": {
-            "test": classification_metrics(scores, labels),
-            "timing": {"train_seconds": 75.0},
-        },
-        "class_names": ["cat", "dog"],
-        "images": None,
-        "labels": labels,
-        "scores": scores,
-        "dataset": DatasetFacts(
-            "Pets", "CC BY 4.0", "Somebody, 2000", "https://example.org", {"test": 4}
-        ),
-        "findings": {"duplicates": 3},
-    }
-    return Report(**{**values, **fields})
+@pytest.fixture
+def write_card(make_facts):
+    def write(facts=None, **fields):
+        values = {
+            "description": "Tells 2 classes apart: cat, dog.",
+            "intended_use": "Sorting of photographs.",
+            "limits": ["Not for wolves.", "Nor for foxes."],
+            "metrics": [
+                CardTable(("Split", "Accuracy"), [("Test", "75.00%")]),
+                CardTable(("Published", "Accuracy"), [("Theirs", "90.00%")]),
+            ],
+            "signatures": {
+                "serve_bytes": {
+                    "inputs": {"image_bytes": "string (batch,)"},
+                    "outputs": {"scores": "float32 (batch, 2)"},
+                }
+            },
+            "example_request": "curl -d '{}' http://localhost:8501/v1/models/pets",
+        }
+        return model_card_text(facts or make_facts(), **{**values, **fields})
+
+    return write
 
 
-def write_card(report, **fields):
-    values = {
-        "intended_use": "Tells cats from dogs.",
-        "limits": ["Not for wolves."],
-        "signatures": {
-            "serve_bytes": {
-                "inputs": {"image_bytes": "string (batch,)"},
-                "outputs": {"scores": "float32 (batch, 2)"},
-            }
-        },
-        "example_request": "curl -d '{}' http://localhost:8501/v1/models/pets:predict",
-    }
-    return model_card_text(report, **{**values, **fields})
-
-
-def section(card, title):
+def _section(card, title):
     return card.split(f"## {title}\n\n")[1].split("\n\n## ")[0]
 
 
-def test_card_tells_what_a_user_needs():
-    card = write_card(make_report())
-    assert card.startswith("# Cats and dogs\n")
-    assert "2 classes: cat, dog." in section(card, "What it is")
-    assert section(card, "Intended use") == "Tells cats from dogs."
-    signatures = section(card, "Inputs and outputs")
+def test_card_tells_what_the_model_is_for(write_card):
+    card = write_card()
+    assert card.startswith("# Pictures\n")
+    assert card.endswith("|\n")
+    assert _section(card, "Description") == (
+        "A model.\n\nTells 2 classes apart: cat, dog."
+    )
+    assert _section(card, "Intended use") == "Sorting of photographs."
+    assert _section(card, "Limits") == "- Not for wolves.\n- Nor for foxes."
+
+
+def test_card_lists_signatures_with_a_request(write_card):
+    signatures = _section(write_card(), "Inputs and outputs")
     assert "| `serve_bytes` | input | `image_bytes` | string (batch,) |" in signatures
     assert "| `serve_bytes` | output | `scores` | float32 (batch, 2) |" in signatures
     assert "```\ncurl -d '{}' http" in signatures
-    data = section(card, "Data")
-    assert "| Licence | CC BY 4.0 |" in data
+
+
+def test_card_states_data_and_licence(write_card, make_facts):
+    data = _section(write_card(make_facts(findings={"duplicates": 3})), "Data")
+    assert "| Data set | Some data |" in data
+    assert "| Home page | https://example.org/a |" in data
+    assert "| Licence | CC0 |" in data
+    assert "| Citation | Somebody, 2000 |" in data
+    assert "| Examples | test 40 |" in data
     assert "| duplicates | 3 |" in data
-    training = section(card, "Training")
-    assert "| train_seconds | 1 min 15 s |" in training
-    assert "| cpu | Some CPU |" in training
-    assert "| dtype_policy | float32 |" in training
 
 
-def test_card_gives_the_metrics_with_intervals():
-    reference = Reference("Theirs", 0.9, "A paper", "https://example.org/p", None)
-    metrics = section(write_card(make_report(references=(reference,))), "Metrics")
-    assert "| Test | 75.00% | 30.06% to 95.44% | 1 of 4 |" in metrics
-    assert "| Theirs | 90.00% | \N{MINUS SIGN}15.00% |" in metrics
+def test_card_without_a_home_page_has_no_empty_row(write_card, make_facts):
+    dataset = DatasetFacts("My pets", "unknown", "none", "", {"test": 1234})
+    data = _section(write_card(make_facts(dataset=dataset)), "Data")
+    assert "Home page" not in data
+    assert "| Examples | test 1,234 |" in data
 
 
-def test_card_gives_the_roc_auc_where_it_was_computed():
-    report = make_report()
-    test = {**report.metrics["test"], "roc_auc": 0.98765}
-    assert "ROC AUC" not in write_card(report)
-    metrics = section(write_card(make_report(metrics={"test": test})), "Metrics")
-    assert "| Mistakes | ROC AUC | Macro F1 |" in metrics
-    assert "| 1 of 4 | 0.9877 |" in metrics
+def test_card_states_the_cost_of_training(write_card):
+    training = _section(write_card(), "Training")
+    assert "| epochs | 2 |" in training
+    assert "| train_seconds | 1 min 23 s |" in training
+    assert "| versions.keras | 3.15 |" in training
+    assert "| augment.shift | 2 |" in _section(write_card(), "Configuration")
 
 
-def test_card_names_the_weakest_class_among_the_limits():
-    limits = section(write_card(make_report()), "Limits").splitlines()
-    assert limits[0] == "- Not for wolves."
-    assert any("dog, of which 50.00% were found" in line for line in limits)
-
-
-def test_a_class_without_test_examples_is_not_called_the_weakest():
-    scores = np.array([[0.9, 0.05, 0.05], [0.1, 0.2, 0.7]], np.float32)
-    labels = np.array([0, 2])
-    report = make_report(
-        class_names=["cat", "dog", "bird"],
-        scores=scores,
-        labels=labels,
-        metrics={"test": classification_metrics(scores, labels)},
+def test_card_shows_every_table_of_metrics(write_card):
+    assert _section(write_card(), "Metrics") == (
+        "| Split | Accuracy |\n| --- | --- |\n| Test | 75.00% |\n\n"
+        "| Published | Accuracy |\n| --- | --- |\n| Theirs | 90.00% |"
     )
-    assert "dog, of which" not in write_card(report)
 
 
-@pytest.mark.parametrize("name", ["a|b", "a\nb", "<script>"])
-def test_hostile_names_do_not_break_the_layout(name):
-    report = make_report(findings={name: name}, class_names=[name, "dog"], title=name)
-    card = write_card(report)
+@pytest.mark.parametrize("name", ["a|b", "a\nb", "<script>", "a & b"])
+def test_hostile_names_do_not_break_the_layout(write_card, make_facts, name):
+    facts = make_facts(
+        findings={name: name}, title=name, subtitle=name, config={name: name}
+    )
+    card = write_card(
+        facts,
+        description=name,
+        intended_use=name,
+        limits=[name],
+        metrics=[CardTable((name, name), [(name, name)])],
+    )
     assert "<script>" not in card
-    rows = section(card, "Data").splitlines()
-    assert len(rows) == 8
-    assert all(row.replace(r"\|", "").count("|") == 3 for row in rows)
+    for title, count in (("Data", 8), ("Metrics", 3), ("Configuration", 3)):
+        rows = _section(card, title).strip().splitlines()
+        assert len(rows) == count
+        assert all(row.replace(r"\|", "").count("|") == 3 for row in rows)
+    assert len(_section(card, "Limits").splitlines()) == 1
 
 
-def test_a_request_with_backticks_stays_in_its_fence():
-    card = write_card(make_report(), example_request="```\n# not a title")
+def test_a_request_with_backticks_stays_in_its_fence(write_card):
+    card = write_card(example_request="```\n# not a title")
     assert "````\n```\n# not a title\n````" in card

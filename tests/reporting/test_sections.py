@@ -1,64 +1,17 @@
-import base64
-import io
+import pytest
 
-import matplotlib.image
-import numpy as np
+from modelyard.reporting.sections import Cell
 
-from modelyard.reporting.sections import (
-    choose_to_explain,
-    enlarged_uri,
-    overlay_uri,
+
+@pytest.mark.parametrize(
+    "url",
+    ["javascript:alert(1)", "//example.org", "data:text/html,x", " https://e.org", "a"],
 )
+def test_links_other_than_http_are_refused(url):
+    with pytest.raises(ValueError, match=r"`url` must begin with http.*'A paper'"):
+        Cell("A paper", url=url)
 
 
-def _decode(uri):
-    encoded = uri.removeprefix("data:image/png;base64,")
-    return matplotlib.image.imread(io.BytesIO(base64.b64decode(encoded)))[..., :3]
-
-
-def _scores(predictions, confidences):
-    scores = np.tile((1 - np.array(confidences))[:, None] / 2, (1, 3))
-    scores[np.arange(len(predictions)), predictions] = confidences
-    return scores
-
-
-def test_right_predictions_of_every_class_come_before_the_surest_mistakes():
-    labels = np.array([0, 0, 1, 0, 2, 1, 1])
-    predictions = [0, 0, 1, 1, 2, 2, 0]
-    scores = _scores(predictions, [0.5, 0.9, 0.6, 0.7, 0.8, 0.95, 0.6])
-    chosen = choose_to_explain(scores, labels, right=3, wrong=2)
-    assert chosen.tolist() == [0, 2, 4, 5, 3]
-    assert choose_to_explain(scores, labels, right=9, wrong=9).tolist() == [
-        *(0, 2, 4, 1),
-        *(5, 3, 6),
-    ]
-
-
-def test_nothing_right_or_nothing_wrong_is_no_problem():
-    labels = np.array([0, 1])
-    scores = _scores([0, 1], [0.9, 0.9])
-    assert choose_to_explain(scores, labels, right=2, wrong=2).tolist() == [0, 1]
-    assert choose_to_explain(scores, 1 - labels, right=2, wrong=1).tolist() == [0]
-
-
-def test_overlay_is_dark_where_nothing_counts_and_bright_where_much_does():
-    rng = np.random.default_rng(0)
-    image = rng.integers(0, 256, (8, 6, 3)).astype("uint8")
-    heat = np.zeros((8, 6))
-    heat[:, 3:] = 1
-    pixels = _decode(overlay_uri(image, heat))
-    assert pixels.shape == (96, 72, 3)
-    assert pixels[:, :36].mean() < 0.25
-    assert pixels[:, 36:, :2].mean() > 0.6
-    # The picture is still there, in grey.
-    shades = np.kron(image.mean(-1), np.ones((12, 12)))
-    assert np.corrcoef(shades[:, :36].ravel(), pixels[:, :36, 0].ravel())[0, 1] > 0.99
-
-
-def test_small_pictures_are_enlarged_pixel_by_pixel():
-    image = np.zeros((2, 3, 1), np.uint8)
-    image[1, 2] = 255
-    pixels = _decode(enlarged_uri(image))
-    assert pixels.shape == (64, 96, 3)
-    assert pixels[32:, 64:].min() == 1
-    assert pixels.sum() == 32 * 32 * 3
+@pytest.mark.parametrize("url", ["", "http://example.org", "https://example.org"])
+def test_addresses_of_web_pages_and_no_address_are_accepted(url):
+    assert Cell("A paper", url=url).url == url

@@ -54,7 +54,7 @@ def test_language_model_is_shown_with_perplexity_and_next_words():
     assert section.rows == [("one of the …", "best (50.00%)")]
 
 
-def test_labels_of_a_teacher_are_shown_by_class():
+def test_labels_of_teachers_are_shown_by_class():
     facts = {
         "models": ["ngram", "lstm"],
         "validation_accuracy": [0.9, 0.9238],
@@ -68,7 +68,7 @@ def test_labels_of_a_teacher_are_shown_by_class():
         "ngram 91.00%, lstm 91.50%",
         "1 min 30 s",
         "90.00%, then 92.38%",
-        "2,000 texts",
+        "2,000 unlabelled texts",
         "87.00%",
     ):
         assert text in section.note
@@ -107,7 +107,7 @@ def test_length_section_has_a_row_and_a_tick_for_each_group():
         assert word in section.figure
 
 
-def test_texts_of_no_words_have_a_place_in_the_figure():
+def test_texts_without_words_have_a_place_in_the_figure():
     scores = np.tile([0.9, 0.1], (4, 1))
     section = length_section(scores, np.zeros(4, np.int64), np.array([0, 0, 5, 5]))
     assert [row[0] for row in section.rows] == ["0 to 0", "5 to 5"]
@@ -116,7 +116,7 @@ def test_texts_of_no_words_have_a_place_in_the_figure():
     assert section.figure.count("<use") == longer.figure.count("<use")
 
 
-def test_words_have_their_share_of_the_strongest_influence(vocabulary):
+def test_words_have_their_share_of_the_largest_influence(vocabulary):
     tokens = np.array([2, 3, 1, 0, 0])
     words = colour_words(tokens, np.array([1.0, -4.0, 0.0, 0.0, 0.0]), vocabulary)
     assert words == [("good", 0.25), ("bad", -1.0), ("[UNK]", 0.0)]
@@ -132,14 +132,14 @@ def test_words_have_their_share_of_the_strongest_influence(vocabulary):
         ([0.3, 0.2], "0 1"),
     ],
 )
-def test_excerpt_is_the_part_that_counts_most(shares, expected):
+def test_excerpt_is_the_part_with_the_most_influence(shares, expected):
     words = [(str(i), share) for i, share in enumerate(shares)]
     found = excerpt(words, size=2)
     assert " ".join(word for word, _ in found) == expected
     assert set(found) <= {*words, ("…", 0.0)}
 
 
-def test_mistakes_are_the_surest_ones_with_their_words(text_model, vocabulary):
+def test_most_confident_mistakes_are_shown_with_their_words(text_model, vocabulary):
     model = text_model("sum")
     tokens = np.array([[2, 4, 0], [3, 4, 9], [5, 2, 0], [8, 0, 0]], np.int32)
     logits = model(tokens).numpy().astype(float)
@@ -160,9 +160,9 @@ def test_mistakes_are_the_surest_ones_with_their_words(text_model, vocabulary):
     surest = asked[0]
     assert scores[surest].max() >= scores[asked[1]].max()
     first = section.texts[0]
-    assert first.true == _NAMES[labels[surest]]
-    assert first.predicted == _NAMES[scores[surest].argmax()]
-    assert first.score == pytest.approx(scores[surest].max())
+    predicted = _NAMES[scores[surest].argmax()]
+    assert first.caption == f"{_NAMES[labels[surest]]} → {predicted}"
+    assert first.note == f"{100 * scores[surest].max():.1f}%"
     seen = [vocabulary[token] for token in tokens[surest] if token]
     assert [word for word, _ in first.words] == seen
     assert max(abs(share) for _, share in first.words) == pytest.approx(1)
@@ -188,13 +188,16 @@ def test_run_without_mistakes_explains_nothing(text_model, vocabulary):
         labels=np.array([0, 1]),
         class_names=_NAMES,
     )
-    assert section.note == "None: all test texts are classified right."
+    assert section.note == "None: all test texts are classified correctly."
     assert not section.texts
 
 
-@pytest.mark.parametrize(("gap", "rough"), [(0.01, "0 of 2"), (-0.3, "2 of 2")])
-def test_colours_whose_sum_is_incomplete_are_called_rough(
-    text_model, vocabulary, monkeypatch, gap, rough
+@pytest.mark.parametrize(
+    ("gap", "count", "note"),
+    [(0.01, "0 of 2", "90.0%"), (-0.3, "2 of 2", "90.0%, attribution is approximate")],
+)
+def test_attributions_whose_sum_is_incomplete_are_called_approximate(
+    text_model, vocabulary, monkeypatch, gap, count, note
 ):
     complete = Attributor.explain
 
@@ -209,9 +212,9 @@ def test_colours_whose_sum_is_incomplete_are_called_rough(
         text_model("sum"),
         vocabulary,
         lambda indices: np.full((len(indices), 2), 3, np.int32),
-        scores=np.array([[0.9, 0.1, 0.0], [0.8, 0.2, 0.0]]),
+        scores=np.array([[0.9, 0.1, 0.0], [0.9, 0.1, 0.0]]),
         labels=np.array([1, 1]),
         class_names=_NAMES,
     )
-    assert f"({rough} texts)" in section.note
-    assert [text.is_rough for text in section.texts] == [abs(gap) > 0.1] * 2
+    assert f"{count} texts have an error above 0.1" in section.note
+    assert [text.note for text in section.texts] == [note, note]
