@@ -1,4 +1,4 @@
-"""Checks of the arguments that the builders share."""
+"""Argument checks shared by the builders."""
 
 import difflib
 from collections.abc import Iterable, Sequence
@@ -25,7 +25,7 @@ INITIALIZERS = (
 def check_task(
     input_shape: tuple[int, ...], num_classes: int, *, min_side: int = 1
 ) -> None:
-    """Raises ValueError unless these describe a classification of images."""
+    """Raises ValueError unless these describe an image classification task."""
     if len(input_shape) != 3 or not all(_is_positive(size) for size in input_shape):
         raise ValueError(
             "`input_shape` must be three positive integers (height, width, "
@@ -40,8 +40,8 @@ def check_task(
 
 
 def check_text_task(vocabulary_size: int, num_classes: int) -> None:
-    """Raises ValueError unless these describe a classification of texts."""
-    # Padding and the unknown word.
+    """Raises ValueError unless these describe a text classification task."""
+    # At least padding and the unknown word.
     check_integer("vocabulary_size", vocabulary_size, minimum=2)
     _check_classes(num_classes)
 
@@ -49,7 +49,7 @@ def check_text_task(vocabulary_size: int, num_classes: int) -> None:
 def check_integer(
     argument: str, value: int, *, minimum: int, maximum: int | None = None
 ) -> None:
-    """Raises ValueError unless `value` is an integer of that range."""
+    """Raises ValueError unless `value` is an integer in the given range."""
     if type(value) is int and minimum <= value <= (maximum or value):
         return
     rule = f"from {minimum} to {maximum}" if maximum else f"of at least {minimum}"
@@ -59,7 +59,7 @@ def check_integer(
 
 
 def check_sizes(argument: str, sizes: Sequence[int], *, length: int = 0) -> None:
-    """Raises ValueError unless there are (`length`) sizes, all above zero."""
+    """Raises ValueError unless `sizes` are (`length`) positive integers."""
     if (
         not sizes
         or (length and len(sizes) != length)
@@ -81,13 +81,13 @@ def check_dropout(dropout: float, argument: str = "dropout") -> None:
 
 
 def check_ngrams(ngrams: int, buckets: int) -> None:
-    """Raises ValueError unless n-grams of 1 to 5 words share a number of rows."""
+    """Raises ValueError unless `ngrams` is 1 to 5 and there is at least one bucket."""
     check_integer("ngrams", ngrams, minimum=1, maximum=5)
     check_integer("buckets", buckets, minimum=1, maximum=2**30)
 
 
 def check_choice(argument: str, value: str, known: Iterable[str]) -> None:
-    """Raises ValueError with the known names unless `value` is one of them."""
+    """Raises ValueError that lists the known names unless `value` is one of them."""
     known = tuple(known)
     if value in known:
         return
@@ -101,13 +101,13 @@ def check_choice(argument: str, value: str, known: Iterable[str]) -> None:
 
 def check_l2(l2: float) -> None:
     """Raises ValueError unless `l2` is at least 0."""
-    # `not >=` also refuses NaN.
+    # `not >=` also rejects NaN.
     if not l2 >= 0:
         raise ValueError(f"`l2` must be at least 0. Received: l2={l2}")
 
 
 def kernel_options(initializer: str, l2: float) -> dict:
-    """Checks both and returns the keyword arguments of a layer's kernel."""
+    """Checks both arguments; returns the keyword arguments for a layer's kernel."""
     check_choice("initializer", initializer, INITIALIZERS)
     check_l2(l2)
     return {
@@ -117,12 +117,12 @@ def kernel_options(initializer: str, l2: float) -> dict:
 
 
 def _is_positive(size: object) -> bool:
-    """Whether `size` is an integer above zero."""
+    """Whether `size` is a positive integer."""
     return isinstance(size, int) and size > 0
 
 
 def _check_classes(num_classes: int) -> None:
-    """Raises ValueError unless there are two classes or more."""
+    """Raises ValueError unless there are at least two classes."""
     if not isinstance(num_classes, int) or num_classes < 2:
         raise ValueError(
             "`num_classes` must be an integer of at least 2. "

@@ -1,1 +1,1 @@
-"""Layers that several builders share."""
+"""Layers and activation functions used by the builders."""

@@ -1,4 +1,4 @@
-"""The activation functions that the builders know by name."""
+"""Activation functions that the builders accept by name."""
 
 from collections.abc import Callable
 
@@ -12,8 +12,8 @@ from modelyard.models.checks import check_choice
 def binary_step(x):
     """Returns 1 where `x` is at least 0, else 0, in the dtype of `x`.
 
-    For studies of inference and of training: the gradient is zero everywhere, so
-    that gradient descent never changes the layers before this activation.
+    Useful for experiments only: the gradient is zero everywhere, so gradient descent
+    never changes the layers before this activation.
 
     Args:
         x: Float tensor of any shape.
@@ -24,16 +24,16 @@ def binary_step(x):
     Reference:
         [McCulloch and Pitts, 1943](https://doi.org/10.1007/BF02478259)
     """
-    # A comparison has no gradient at all, which optimizers report as a mistake;
-    # the gradient of `sign` is zero on every backend.
+    # A comparison has no gradient at all, and optimizers warn about that; the
+    # gradient of `sign` is zero on every backend.
     return ops.minimum(ops.sign(x) + 1, 1)
 
 
 @keras.saving.register_keras_serializable(package="modelyard")
 def gelu_tanh(x):
-    """Returns GELU by its approximation with a hyperbolic tangent.
+    """Returns the tanh approximation of GELU.
 
-    It is within 5e-4 of the exact one and faster on a CPU.
+    It is within 5e-4 of the exact GELU and faster on a CPU.
 
     Args:
         x: Float tensor of any shape.
@@ -66,9 +66,9 @@ def get_activation(name: str) -> Callable:
 
     Args:
         name: A key of `ACTIVATIONS`. `"leaky_relu"` has a slope of 0.2 below
-            zero, `"gelu"` is the exact one and `"gelu_tanh"` its fast
-            approximation, `"softmax"` runs over the last axis (units or
-            channels), `"binary_step"` has no useful gradient.
+            zero, `"gelu"` is exact and `"gelu_tanh"` its fast approximation,
+            `"softmax"` runs over the last axis (units or channels), and the
+            gradient of `"binary_step"` is zero.
 
     Returns:
         A function from a tensor to a tensor of the same shape.

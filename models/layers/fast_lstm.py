@@ -1,36 +1,39 @@
-"""An LSTM layer with less work per step than `keras.layers.LSTM`."""
+"""An LSTM layer that does less work per time step than `keras.layers.LSTM`."""
 
 import keras
 from keras import layers, ops
 
-# Time steps per turn of the loop: more make a larger graph and fewer turns.
+# Time steps per loop iteration: more steps mean a larger graph and fewer iterations.
 _STEPS = 8
 
 
 @keras.saving.register_keras_serializable(package="modelyard")
 class FastLSTM(layers.Layer):
-    """An LSTM, in one or both directions, with the weights of the Keras layers.
+    """A fast LSTM, in one or both directions, weight-compatible with Keras.
 
-    `set_weights` takes what `keras.layers.LSTM` or `keras.layers.Bidirectional` of
-    one returns from `get_weights`, and the other way round, and the outputs are
-    the same. Four things save time. The inputs of all steps are projected at once.
-    Each direction is a loop of its own, of several steps a turn, and TensorFlow runs
-    the two side by side. One sigmoid serves all gates. And the gradient is written
-    out, so that only what depends on the next step is computed step by step, and the
-    gradients of the weights at once.
+    `get_weights` and `set_weights` are interchangeable with those of
+    `keras.layers.LSTM`, or of `keras.layers.Bidirectional` around one, and the
+    outputs are the same. It is faster for four reasons:
 
-    Input: `(batch, time, dim)` with a mask that is false at the end only (padding).
-    Output: `(batch, units)`, or `(batch, time, units)` with `return_sequences`,
-    zero where masked; twice the units in both directions. State and gates are
-    float32 under any policy.
+    - The inputs of all time steps are projected at once.
+    - Each direction has its own loop, with several time steps per iteration;
+      TensorFlow runs the two loops in parallel.
+    - One sigmoid computes all gates.
+    - A custom gradient computes step by step only what depends on the next step,
+      and the gradients of the weights at once.
+
+    Input: `(batch, time, dim)`, with a mask that is false only at the end (padding).
+    Output: `(batch, units)`, or with `return_sequences` `(batch, time, units)`,
+    zero where masked; `2 * units` if bidirectional. State and gates are float32
+    under any dtype policy.
 
     Args:
-        units: Size of the state of a direction.
-        bidirectional: Whether a second state reads from the last word to the first.
-        return_sequences: Whether to return the output of each step rather than the
-            last (of each direction).
-        weight_drop: Share of the recurrent kernel dropped in training, drawn once a
-            batch, in [0, 1).
+        units: Size of the state of each direction.
+        bidirectional: Whether to also read the sequence backward.
+        return_sequences: Whether to return the output of every step instead of the
+            last one (of each direction).
+        weight_drop: Share of the recurrent kernel dropped in training, in [0, 1);
+            one mask for the whole batch.
         seed: Seed of `weight_drop`.
 
     Reference:
@@ -59,7 +62,7 @@ class FastLSTM(layers.Layer):
             self.seed_generator = keras.random.SeedGenerator(seed)
 
     def build(self, input_shape):
-        """Creates kernel, recurrent kernel and bias of each direction."""
+        """Creates the kernel, recurrent kernel and bias of each direction."""
         size = 4 * self.units
         prefixes = ("forward_", "backward_") if self.bidirectional else ("",)
         self.directions = [
@@ -74,7 +77,7 @@ class FastLSTM(layers.Layer):
         ]
 
     def call(self, inputs, mask=None, *, training=False):
-        """Reads sequences."""
+        """Runs the LSTM over the sequences."""
         batch, time = ops.shape(inputs)[:2]
         if mask is None:
             lengths = ops.full((batch,), time, dtype="int32")
@@ -84,7 +87,7 @@ class FastLSTM(layers.Layer):
         padded = ops.pad(inputs, [[0, 0], [0, rest], [0, 0]])
         outputs = []
         for d, (kernel, recurrent, bias) in enumerate(self.directions):
-            # A tensor: the gradient is with respect to it, not to the variable.
+            # A tensor, because the custom gradient is taken with respect to tensors.
             matrix = ops.cast(recurrent, self.compute_dtype)
             if training and self.weight_drop > 0:
                 matrix = keras.random.dropout(
@@ -104,7 +107,7 @@ class FastLSTM(layers.Layer):
         last = ops.take(flat, rows, axis=0)
         if not self.bidirectional:
             return last
-        # The second direction ends at the first word.
+        # The backward direction ends at the first step.
         return ops.concatenate([last, outputs[1][:, 0]], axis=-1)
 
     def compute_mask(self, inputs, mask=None):
@@ -131,7 +134,7 @@ class FastLSTM(layers.Layer):
 
 
 def _open_forget_gates(shape, dtype=None):
-    """A bias of 1 for the forget gates, which are the second quarter."""
+    """A bias of 1 for the forget gates (the second quarter), 0 for the others."""
     quarter = shape[0] // 4
     ones = ops.ones((quarter,), dtype)
     zeros = ops.zeros((quarter,), dtype)
@@ -139,16 +142,16 @@ def _open_forget_gates(shape, dtype=None):
 
 
 def _read(inputs, places, kernel, recurrent, bias):
-    """Runs one direction over inputs whose time is a multiple of the steps a turn.
+    """Runs one direction; the time axis must be a multiple of `_STEPS`.
 
-    Shapes in here: b texts, t times, d inputs, h units; c turns of s steps. A
-    direction reads its words in the order in which it meets them, with the padding
-    behind them, so that no step has to look at a mask.
+    Shapes below: b sequences, t time steps, d inputs, h units; c iterations of s
+    steps. Each direction reads its sequence in reading order with the padding last,
+    so that no step needs a mask.
     """
     batch, time, dim = ops.shape(inputs)
     units, dtype = recurrent.shape[0], inputs.dtype
-    turns = time // _STEPS
-    # tanh(x) is 2 * sigmoid(2 * x) - 1: one sigmoid serves all four gates.
+    iterations = time // _STEPS
+    # tanh(x) = 2 * sigmoid(2 * x) - 1, so one sigmoid computes all four gates.
     scale = ops.repeat(ops.convert_to_tensor([1.0, 1.0, 2.0, 1.0], dtype), units)
     texts = ops.arange(batch, dtype="int32")[:, None]
     to_time = ops.transpose(texts * time + places)  # (t, b)
@@ -161,7 +164,7 @@ def _read(inputs, places, kernel, recurrent, bias):
     def run(inputs, kernel, recurrent, bias):
         words = ops.reshape(in_time(inputs, dim), (time * batch, dim))
         projected = ops.matmul(words, kernel * scale) + bias * scale
-        projected = ops.reshape(projected, (turns, _STEPS, batch, 4 * units))
+        projected = ops.reshape(projected, (iterations, _STEPS, batch, 4 * units))
         scaled = recurrent * scale
         states, cells, gates = _advance(projected, scaled)
         rows = ops.cast(ops.reshape(states, (time * batch, units)), dtype)
@@ -170,7 +173,7 @@ def _read(inputs, places, kernel, recurrent, bias):
             if upstream is None:
                 (upstream,) = args
             wanted = in_time(ops.cast(upstream, "float32"), units)
-            wanted = ops.reshape(wanted, (turns, _STEPS, batch, units))
+            wanted = ops.reshape(wanted, (iterations, _STEPS, batch, units))
             changes = _retreat(wanted, scaled, cells, gates)
             changes = ops.reshape(ops.cast(changes, dtype), (time * batch, 4 * units))
             before = ops.pad(rows[:-batch], [[batch, 0], [0, 0]])
@@ -188,7 +191,7 @@ def _read(inputs, places, kernel, recurrent, bias):
 
 
 def _places(lengths, batch, time, *, backward):
-    """Where a direction finds its words, int32 (b, t); they undo themselves."""
+    """Reading order of a direction, int32 (b, t); applied twice it is the identity."""
     times = ops.broadcast_to(ops.arange(time, dtype="int32"), (batch, time))
     if not backward:
         return times
@@ -198,10 +201,10 @@ def _places(lengths, batch, time, *, backward):
 
 def _advance(projected, recurrent):
     """Computes states, cells, (c, s, b, h), and gates, (c, s, b, 4 * h)."""
-    turns, _, batch, width = ops.shape(projected)
+    iterations, _, batch, width = ops.shape(projected)
     units, dtype = width // 4, recurrent.dtype
 
-    def turn(carry, i):
+    def iterate(carry, i):
         h, c = carry[0][-1], carry[1][-1]
         z = projected[i]
         kept = []
@@ -212,32 +215,32 @@ def _advance(projected, recurrent):
             c = forget * c + enter * (2 * new - 1)
             h = leave * ops.tanh(c)
             kept.append((h, c, gates))
-        # The backends agree on outputs that are like what is carried on.
+        # All backends accept outputs with the structure of the carry.
         carry = tuple(ops.stack(part) for part in zip(*kept, strict=True))
         return carry, carry
 
     start = [ops.zeros((_STEPS, batch, size)) for size in (units, units, width)]
-    _, kept = ops.scan(turn, tuple(start), ops.arange(turns, dtype="int32"))
+    _, kept = ops.scan(iterate, tuple(start), ops.arange(iterations, dtype="int32"))
     return kept
 
 
 def _retreat(wanted, recurrent, cells, gates):
-    """Computes the gradient of the gates' inputs, (c, s, b, 4 * h)."""
-    turns, _, batch, units = ops.shape(wanted)
+    """Computes the gradient of the gate inputs, (c, s, b, 4 * h)."""
+    iterations, _, batch, units = ops.shape(wanted)
     enter, forget, new, leave = ops.split(gates, 4, axis=-1)
-    flat = ops.reshape(cells, (turns * _STEPS, batch, units))
+    flat = ops.reshape(cells, (iterations * _STEPS, batch, units))
     before = ops.reshape(
-        ops.pad(flat[:-1], [[1, 0], [0, 0], [0, 0]]), (turns, _STEPS, batch, units)
+        ops.pad(flat[:-1], [[1, 0], [0, 0], [0, 0]]), (iterations, _STEPS, batch, units)
     )
     shown = ops.tanh(cells)
-    # What the gradients of cell and state are multiplied by in each gate.
+    # Factors of the cell and state gradients in each gate.
     factors = ops.concatenate([2 * new - 1, before, 2 * enter, shown], axis=-1)
     factors = factors * gates * (1 - gates)
     to_cell = leave * (1 - shown * shown)
     dtype = recurrent.dtype
     transposed = ops.transpose(recurrent)
 
-    def turn(carry, i):
+    def iterate(carry, i):
         dz, dc = carry[0][0], carry[1]
         later, cell, factor, keep = (x[i] for x in (wanted, to_cell, factors, forget))
         changes = []
@@ -253,6 +256,6 @@ def _retreat(wanted, recurrent, cells, gates):
         return carry, carry
 
     start = (ops.zeros((_STEPS, batch, 4 * units)), ops.zeros((batch, units)))
-    order = ops.arange(turns, dtype="int32")
-    _, (changes, _) = ops.scan(turn, start, order, reverse=True)
+    order = ops.arange(iterations, dtype="int32")
+    _, (changes, _) = ops.scan(iterate, start, order, reverse=True)
     return changes

@@ -1,4 +1,4 @@
-"""Batch normalisation by one kernel of TensorFlow instead of ten operations."""
+"""Batch normalisation with one fused TensorFlow kernel instead of ten operations."""
 
 import keras
 from keras import layers, ops
@@ -6,25 +6,25 @@ from keras import layers, ops
 
 @keras.saving.register_keras_serializable(package="modelyard")
 class FusedBatchNormalization(layers.BatchNormalization):
-    """`keras.layers.BatchNormalization` of maps that trains faster on TensorFlow.
+    """`keras.layers.BatchNormalization` for images that trains faster on TensorFlow.
 
-    Arguments, weights and results are those of the layer of Keras, which writes
-    float32 copies of the maps between its operations; in bfloat16 on two cores the
-    kernel takes a sixth of its time. In float64, which the kernel does not know, and
-    on other backends the two are the same.
+    Arguments, weights and results are those of the Keras layer. That layer writes
+    float32 copies of its input between operations; in bfloat16 on two cores the
+    fused kernel takes a sixth of the time. The Keras implementation is used for
+    float64, which the kernel does not support, and on other backends.
 
-    Input and output `(batch, height, width, channels)`, floating; normalised over
+    Input and output: `(batch, height, width, channels)`, floating, normalised over
     the last axis.
 
     Raises:
-        ValueError: If built for another number of axes, or to normalise another.
+        ValueError: If the input does not have four axes, or `axis` is not the last.
 
     Reference:
         [Ioffe and Szegedy, 2015](https://arxiv.org/abs/1502.03167)
     """
 
     def build(self, input_shape):
-        """Creates the offset, the gain and the moving statistics."""
+        """Creates gamma, beta and the moving statistics."""
         if len(input_shape) != 4 or self.axis not in (-1, 3) or self.renorm:
             raise ValueError(
                 "`FusedBatchNormalization` normalises the last of four axes, without "
@@ -34,9 +34,9 @@ class FusedBatchNormalization(layers.BatchNormalization):
         super().build(input_shape)
 
     def call(self, inputs, training=None, mask=None):
-        """Normalises maps by their own statistics in training, else by the moving."""
-        is_known = mask is None and inputs.dtype != "float64"
-        is_fused = is_known and keras.backend.backend() == "tensorflow"
+        """Normalises with batch statistics in training, else with the moving ones."""
+        is_supported = mask is None and inputs.dtype != "float64"
+        is_fused = is_supported and keras.backend.backend() == "tensorflow"
         if not (training and self.trainable and is_fused):
             return super().call(inputs, training=training, mask=mask)
         import tensorflow as tf
@@ -52,7 +52,7 @@ class FusedBatchNormalization(layers.BatchNormalization):
             variance=tf.zeros(0),
             epsilon=self.epsilon,
         )
-        # The kernel gives the unbiased variance, Keras keeps the biased one.
+        # The kernel returns the unbiased variance; Keras tracks the biased one.
         count = tf.cast(tf.size(inputs) // channels, "float32")
         variance *= (count - 1) / count
         for moving, new in (self.moving_mean, mean), (self.moving_variance, variance):

@@ -1,35 +1,35 @@
-"""A layer that adds up the weights of a text's words and word n-grams."""
+"""A layer that sums the weights of the words and word n-grams of a text."""
 
 import keras
 from keras import layers, ops
 
 from modelyard.models.checks import check_choice
 
-# Odd multipliers of 32-bit hashes: products wrap around alike on all backends.
+# Odd 32-bit hash multipliers; int32 products wrap around alike on all backends.
 _MULTIPLIERS = (-1640531535, -2048144789)
 _SHIFT = 15
 
 
 @keras.saving.register_keras_serializable(package="modelyard")
 class NgramBag(layers.Layer):
-    """Sums (or averages) one row of a table for each n-gram of a text.
+    """Sums (or averages) one table row per n-gram of a text.
 
-    A word has the row of its id. Longer n-grams are hashed into `buckets` rows
-    behind those of the words, so that some share a row. Padding (id 0) has no
-    n-gram. With `combine="sum"` a row is `scale * table`, where only `table` is
-    trained: `scale`, 1 until something sets it, says how fast each n-gram learns.
+    A word uses the row of its id. Longer n-grams are hashed into the `buckets` rows
+    after those of the words, so some n-grams share a row. Padding (id 0) contributes
+    nothing. With `combine="sum"` the rows are those of `scale * table`. Only `table`
+    is trained; `scale`, initially 1, sets how fast each n-gram learns.
 
     Input: int32 `(batch, words)`; output: float32 `(batch, units)`.
 
     Args:
         vocabulary_size: Number of token ids.
-        units: Numbers per row.
+        units: Size of a row.
         ngrams: Words in the longest n-gram, at least 1.
         buckets: Rows that the n-grams of two and more words share.
-        unique: Whether an n-gram counts once a text, however often it is there.
-        combine: `"sum"`, with a trained bias, or `"mean"`, without.
-        dropout: Share of a text's n-grams dropped in training.
-        table_regularizer: Penalty on `table`.
+        unique: Whether an n-gram counts only once per text, however often it occurs.
+        combine: `"sum"`, with a trained bias, or `"mean"`, without a bias.
+        dropout: Share of a text's n-grams dropped in training, in [0, 1).
+        table_regularizer: Regularizer of `table`.
         seed: Seed of the dropout.
 
     Reference:
@@ -51,7 +51,7 @@ class NgramBag(layers.Layer):
         seed=None,
         **kwargs,
     ):
-        # Sums of a thousand numbers need the precision.
+        # Sums of a thousand terms need the precision.
         super().__init__(**{**kwargs, "dtype": "float32"})
         check_choice("combine", combine, ("sum", "mean"))
         self.vocabulary_size = vocabulary_size
@@ -68,11 +68,11 @@ class NgramBag(layers.Layer):
 
     @property
     def num_rows(self) -> int:
-        """Rows of the table: one a word, then the buckets."""
+        """Number of table rows: one per word, then the buckets."""
         return self.vocabulary_size + (self.buckets if self.ngrams > 1 else 0)
 
     def build(self, input_shape):
-        """Creates the table."""
+        """Creates the table, and for sums its scale and the bias."""
         shape = (self.num_rows, self.units)
         is_sum = self.combine == "sum"
         self.table = self.add_weight(
@@ -90,7 +90,7 @@ class NgramBag(layers.Layer):
             )
 
     def call(self, tokens, *, training=False):
-        """Returns one vector a text."""
+        """Returns one vector per text."""
         ids = _flatten(self.ngram_ids(tokens))
         if self.unique:
             ids = _without_repeats(ids)
@@ -104,15 +104,21 @@ class NgramBag(layers.Layer):
         return total / ops.maximum(ops.sum(present, axis=1, keepdims=True), 1)
 
     def ngram_ids(self, tokens):
-        """Returns the row of every n-gram, as the function `ngram_ids` does."""
+        """Returns the table row of every n-gram; see the function `ngram_ids`."""
         return ngram_ids(tokens, self.ngrams, self.vocabulary_size, self.buckets)
 
     def word_contributions(self, tokens):
-        """Returns what each word adds to the output, `(batch, words, units)`.
+        """Returns the contribution of each word to the output.
 
-        An n-gram's share is divided equally among its words, and, where repeats do
-        not count, among the places where it is. The sum over the words, with the
-        bias of `combine="sum"`, is the output.
+        The contribution of an n-gram is divided equally among its words and, with
+        `unique`, among its occurrences. The contributions of a text, plus the bias
+        if `combine="sum"`, add up to the output.
+
+        Args:
+            tokens: Int `(batch, words)`, padded with 0 at the end.
+
+        Returns:
+            A float32 tensor `(batch, words, units)`, 0 for padding.
         """
         ids = self.ngram_ids(tokens)
         batch, words = ops.shape(ids)[:2]
@@ -154,7 +160,7 @@ class NgramBag(layers.Layer):
         }
 
     def _rows(self, ids):
-        """The rows with these numbers."""
+        """The table rows of these n-grams."""
         rows = ops.take(self.table, ids, axis=0)
         if self.combine == "sum":
             rows = ops.take(self.scale, ids, axis=0) * rows
@@ -162,17 +168,20 @@ class NgramBag(layers.Layer):
 
 
 def ngram_ids(tokens, ngrams, vocabulary_size, buckets):
-    """Returns the row of every n-gram, int32 `(batch, words, ngrams)`.
+    """Returns the table row of every n-gram.
 
-    Entry `[i, t, n]` is that of the `n + 1` words from word `t` on, 0 where the text
-    has no more so many. A word has the row of its id; longer n-grams are hashed into
-    `buckets` rows from `vocabulary_size` on.
+    Entry `[i, t, n]` belongs to the `n + 1` words that start at word `t` of text `i`;
+    it is 0 where the text ends before. A word has the row of its id; longer n-grams
+    are hashed into the rows from `vocabulary_size` on.
 
     Args:
         tokens: Int `(batch, words)`, padded with 0 at the end.
         ngrams: Words in the longest n-gram, at least 1.
         vocabulary_size: Number of token ids.
-        buckets: Rows of n-grams of two and more words.
+        buckets: Rows that the n-grams of two and more words share.
+
+    Returns:
+        An int32 tensor `(batch, words, ngrams)`.
     """
     following = hashed = tokens = ops.cast(tokens, "int32")
     ids = [tokens]
@@ -186,12 +195,12 @@ def ngram_ids(tokens, ngrams, vocabulary_size, buckets):
 
 
 def _flatten(ids):
-    """From (batch, words, ngrams) to (batch, words * ngrams)."""
+    """Reshapes (batch, words, ngrams) to (batch, words * ngrams)."""
     return ops.reshape(ids, (ops.shape(ids)[0], -1))
 
 
 def _without_repeats(ids):
-    """Sorts each row, and sets all but the first of equal ids to 0."""
+    """Sorts the ids of each text and sets repeats to 0."""
     ids = ops.sort(ids, axis=-1)
     first, later = ids[:, :1], ids[:, 1:]
     later = ops.where(later == ids[:, :-1], ops.zeros_like(later), later)
@@ -199,7 +208,7 @@ def _without_repeats(ids):
 
 
 def _repeats(ids):
-    """How often each id is in its row, float32, in the places of the ids."""
+    """How often each id occurs in its text, float32, in the shape of `ids`."""
     batch, size = ops.shape(ids)
     order = ops.argsort(ids, axis=-1)
     ordered = ops.take_along_axis(ids, order, axis=-1)

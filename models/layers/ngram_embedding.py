@@ -1,4 +1,4 @@
-"""Word vectors, with those of n-grams where they are wanted."""
+"""Word vectors, optionally with vectors for word n-grams."""
 
 import keras
 import numpy as np
@@ -11,11 +11,11 @@ _SPREAD = 0.05
 
 @keras.saving.register_keras_serializable(package="modelyard")
 class NgramEmbedding(layers.Layer):
-    """Word vectors, each with those of the n-grams that begin at the word added.
+    """Embeds each word as the sum of its vector and those of n-grams starting there.
 
-    N-grams of two and more words are hashed into `buckets` rows behind those of the
-    words, so that some share a row. Their vectors start as zeros, so that an n-gram
-    that was never seen says nothing.
+    N-grams of two and more words are hashed into the `buckets` rows after those of
+    the words, so some n-grams share a row. Their vectors start at zero, so an n-gram
+    that was never seen in training has no effect.
 
     Input: int32 `(batch, time)`, where 0 is masked; output: `(batch, time, dim)`,
     zeros where masked.
@@ -28,7 +28,7 @@ class NgramEmbedding(layers.Layer):
 
     Reference:
         [Joulin et al., 2016](https://arxiv.org/abs/1607.01759) (hashed n-grams),
-        [Roy et al., 2022](https://arxiv.org/abs/2207.06366) (beside word vectors)
+        [Roy et al., 2022](https://arxiv.org/abs/2207.06366) (added to word vectors)
     """
 
     def __init__(self, vocabulary_size, dim, *, ngrams=2, buckets=2**18, **kwargs):
@@ -39,23 +39,23 @@ class NgramEmbedding(layers.Layer):
         self.buckets = buckets
 
     def build(self, input_shape):
-        """Creates one table of all vectors."""
+        """Creates one table for all vectors."""
         self.table = self.add_weight(
             name="table",
             shape=(self.vocabulary_size + self.buckets, self.dim),
             initializer=self._start,
-            autocast=False,  # Of the whole table only a few rows are needed.
+            autocast=False,  # A cast would copy the whole table to read a few rows.
         )
 
     def call(self, tokens):
-        """Looks words and n-grams up."""
+        """Looks up words and n-grams."""
         ids = ngram_ids(tokens, self.ngrams, self.vocabulary_size, self.buckets)
         present = ops.cast(ids > 0, "float32")[..., None]
         vectors = ops.sum(ops.take(self.table, ids, axis=0) * present, axis=2)
         return ops.cast(vectors, self.compute_dtype)
 
     def compute_mask(self, tokens, mask=None):
-        """Returns where there are words."""
+        """Returns True for words, False for padding."""
         return ops.not_equal(tokens, 0)
 
     def compute_output_shape(self, input_shape):
@@ -73,7 +73,7 @@ class NgramEmbedding(layers.Layer):
         }
 
     def _start(self, shape, dtype=None):
-        """Random vectors of words, and zeros for n-grams."""
+        """Random vectors for words, zeros for n-grams."""
         words = keras.initializers.RandomUniform(-_SPREAD, _SPREAD)(
             (self.vocabulary_size, self.dim), dtype
         )
@@ -89,15 +89,16 @@ def embed_words(
     buckets: int = 2**18,
     dropout: float = 0.0,
 ) -> keras.KerasTensor:
-    """Adds the layer `embedding`, and dropout of whole dimensions of a text's vectors.
+    """Adds the layer `embedding`, with spatial dropout if `dropout` is above 0.
 
     Args:
         tokens: int32 `(batch, time)`, where 0 is masked.
         vocabulary_size: Number of token ids.
         dim: Size of the vectors.
-        ngrams: Words in the longest n-gram with a vector; 1 is words alone.
+        ngrams: Words in the longest n-gram with a vector; 1 means words only.
         buckets: Rows that the longer n-grams are hashed into.
-        dropout: Share of the dimensions dropped in training, in [0, 1).
+        dropout: Share of the vector dimensions dropped in training, the same for all
+            words of a text, in [0, 1).
 
     Returns:
         Vectors `(batch, time, dim)`.
@@ -115,20 +116,20 @@ def embed_words(
 
 
 def set_word_vectors(model: keras.Model, vectors: np.ndarray) -> None:
-    """Sets what the word vectors of a model start from.
+    """Replaces the word vectors of a model, for example by pretrained ones.
 
     Args:
-        model: A classifier with the layer `embedding`.
-        vectors: float `(vocabulary_size, dim)`, in the order of the token ids; words
-            with a row of zeros keep the vectors that they have.
+        model: A model with a layer named `embedding`.
+        vectors: Float `(vocabulary_size, dim)`, in the order of the token ids. Words
+            whose row is all zeros keep their current vectors.
 
     Raises:
-        ValueError: If the model has no such layer, or vectors of another shape.
+        ValueError: If the model has no such layer, or `vectors` has another shape.
     """
     if "embedding" not in {layer.name for layer in model.layers}:
         raise ValueError(
-            "`model` must have word vectors, in the layer `embedding`. Received: "
-            f"model={model.name!r}"
+            "`model` must have a layer named `embedding`. "
+            f"Received: model={model.name!r}"
         )
     layer = model.get_layer("embedding")
     (table,) = layer.trainable_variables
@@ -136,8 +137,8 @@ def set_word_vectors(model: keras.Model, vectors: np.ndarray) -> None:
     size = layer.vocabulary_size if has_ngrams else layer.input_dim
     if vectors.shape != (size, table.shape[1]):
         raise ValueError(
-            f"`vectors` must have the shape {(size, table.shape[1])} of the word "
-            f"vectors of the model. Received: shape {vectors.shape}"
+            "`vectors` must have the shape of the model's word vectors, "
+            f"{(size, table.shape[1])}. Received: vectors.shape={vectors.shape}"
         )
     rows = ops.convert_to_numpy(table).copy()
     known = vectors.any(axis=1)

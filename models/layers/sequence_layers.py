@@ -14,14 +14,15 @@ _POSITION_SCALE = 0.05
 
 @keras.saving.register_keras_serializable(package="modelyard")
 class SequencePooling(layers.Layer):
-    """Turns the vectors of a sequence into one, and leaves padding out.
+    """Pools the vectors of a sequence into one vector and ignores padding.
 
-    `"last"`, `"max"` and `"mean"` are what they say; several names joined by `_`
-    are concatenated. `"attention"` is a mean with a trained weight for each vector,
-    which starts as the plain mean. A sequence of padding only gives zeros.
+    `"last"` takes the last vector before the padding; `"max"` and `"mean"` pool each
+    dimension over time. Names joined by `_` are computed side by side and
+    concatenated. `"attention"` is a weighted mean with trained weights, initially
+    equal. A sequence that is all padding gives zeros.
 
-    Input: `(batch, time, dim)`, with a mask that is false at the end only; output:
-    `(batch, dim)`, times the number of poolings.
+    Input: `(batch, time, dim)`, with a mask that is false only at the end; output:
+    `(batch, dim)`, or a multiple of `dim` for concatenated poolings.
 
     Args:
         mode: `"last"`, `"max"`, `"mean"`, `"max_mean"`, `"attention"` or
@@ -39,7 +40,7 @@ class SequencePooling(layers.Layer):
         self.supports_masking = True
 
     def build(self, input_shape):
-        """Creates the vector that attention compares with."""
+        """Creates the query vector of attention."""
         if self.mode == "attention":
             self.query = self.add_weight(
                 name="query", shape=(input_shape[-1], 1), initializer="zeros"
@@ -47,7 +48,7 @@ class SequencePooling(layers.Layer):
 
     def call(self, inputs, mask=None):
         """Pools over time."""
-        # Sums of bfloat16 would lose what single words add.
+        # A bfloat16 sum would lose the contribution of single words.
         x = ops.cast(inputs, "float32")
         if mask is None:
             mask = ops.ones_like(x[..., 0], dtype="bool")
@@ -58,7 +59,7 @@ class SequencePooling(layers.Layer):
         return ops.cast(ops.concatenate(pooled, axis=-1), self.compute_dtype)
 
     def compute_mask(self, inputs, mask=None):
-        """The output has no time."""
+        """Returns None: the output has no time axis."""
         return
 
     def compute_output_shape(self, input_shape):
@@ -72,9 +73,9 @@ class SequencePooling(layers.Layer):
 
 @keras.saving.register_keras_serializable(package="modelyard")
 class MaskedConv1D(layers.Conv1D):
-    """A `keras.layers.Conv1D` that sees zeros where its input is masked.
+    """A `keras.layers.Conv1D` that reads masked time steps as zeros.
 
-    With `padding="same"` padding then looks like the end of the sequence.
+    With `padding="same"`, the result does not depend on the amount of padding.
     """
 
     def __init__(self, *args, **kwargs):
@@ -90,9 +91,9 @@ class MaskedConv1D(layers.Conv1D):
 
 @keras.saving.register_keras_serializable(package="modelyard")
 class SinusoidalPositions(layers.Layer):
-    """Adds sines and cosines of the positions, for sequences of any length.
+    """Adds sinusoidal position encodings, for sequences of any length.
 
-    They are multiplied by a trained number, since word vectors start small.
+    A trained factor scales the encodings, because word vectors start small.
 
     Input and output: `(batch, time, dim)`; `dim` is even.
 
@@ -105,7 +106,7 @@ class SinusoidalPositions(layers.Layer):
         self.supports_masking = True
 
     def build(self, input_shape):
-        """Creates the number that the waves are multiplied by."""
+        """Creates the factor of the encodings."""
         self.scale = self.add_weight(
             name="scale",
             shape=(),
@@ -113,7 +114,7 @@ class SinusoidalPositions(layers.Layer):
         )
 
     def call(self, inputs):
-        """Adds the positions."""
+        """Adds the position encodings."""
         time, dim = ops.shape(inputs)[1], inputs.shape[-1]
         rates = ops.exp(
             ops.arange(0, dim, 2, dtype="float32") * (-math.log(10_000) / dim)
@@ -128,7 +129,7 @@ class SinusoidalPositions(layers.Layer):
 
 
 def _pool_last(x, present, _query):
-    """The vector before the padding."""
+    """The last vector before the padding."""
     batch, time, dim = ops.shape(x)
     last = ops.cast(ops.sum(present[..., 0], axis=1), "int32") - 1
     rows = ops.arange(batch, dtype="int32") * time + ops.maximum(last, 0)
@@ -136,18 +137,18 @@ def _pool_last(x, present, _query):
 
 
 def _pool_max(x, present, _query):
-    """The greatest number of each dimension."""
+    """The maximum of each dimension."""
     greatest = ops.max(ops.where(present > 0, x, _LOW), axis=1)
     return greatest * ops.max(present, axis=1)
 
 
 def _pool_mean(x, present, _query):
-    """The mean over what is not padding."""
+    """The mean over the vectors that are not padding."""
     return ops.sum(x * present, axis=1) / ops.maximum(ops.sum(present, axis=1), 1)
 
 
 def _pool_attention(x, present, query):
-    """The mean weighted by a softmax of products with the query."""
+    """The mean weighted by the softmax of dot products with the query."""
     scores = ops.where(present > 0, ops.matmul(x, query), _LOW)
     weights = ops.exp(scores - ops.max(scores, axis=1, keepdims=True)) * present
     total = ops.maximum(ops.sum(weights, axis=1), keras.config.epsilon())

@@ -1,4 +1,4 @@
-"""Word vectors of language models, and the loss of their predictions."""
+"""Word vectors for language models, and the loss of next-word prediction."""
 
 import math
 
@@ -10,18 +10,19 @@ _LOW = -1e9
 
 @keras.saving.register_keras_serializable(package="modelyard")
 class WordEmbedding(layers.Embedding):
-    """Word vectors that also predict words, and of which training drops some.
+    """An embedding that can also predict words, with dropout of whole words.
 
     Input: int32 `(batch, time)`, where 0 is masked; output: `(batch, time, dim)`.
-    With `reverse=True` from `(batch, time, dim)` to logits of all words.
+    With `reverse=True`, input `(batch, time, dim)` and output
+    `(batch, time, input_dim)`: logits of the words.
 
     Args:
         input_dim: Number of token ids.
         output_dim: Size of the vectors.
-        word_dropout: Share of the vocabulary whose vectors are zero in a training
-            batch, while all others are scaled up.
-        decoder: `"tied"` to predict words with the vectors themselves, `"own"` with
-            a matrix of its own, or None not to predict any.
+        word_dropout: Share of the vocabulary whose vectors are set to zero in a
+            training batch; the others are scaled up.
+        decoder: How to predict words: `"tied"` with the word vectors, `"own"` with a
+            separate matrix (as in some older files), None if the layer does not.
         seed: Seed of `word_dropout`.
 
     Reference:
@@ -47,7 +48,7 @@ class WordEmbedding(layers.Embedding):
             self.seed_generator = keras.random.SeedGenerator(seed)
 
     def build(self, input_shape=None):
-        """Creates the vectors, and what else it takes to predict words."""
+        """Creates the vectors and the weights of the decoder."""
         super().build(input_shape)
         if self.decoder == "own":
             self.output_vectors = self.add_weight(
@@ -61,7 +62,7 @@ class WordEmbedding(layers.Embedding):
             )
 
     def call(self, inputs, *, reverse=False, training=False):
-        """Looks words up, or predicts them."""
+        """Looks up words, or predicts them with `reverse=True`."""
         if reverse:
             rows = ops.cast(self.predicting_vectors, inputs.dtype)
             return ops.matmul(inputs, ops.transpose(rows)) + ops.cast(
@@ -79,11 +80,11 @@ class WordEmbedding(layers.Embedding):
 
     @property
     def predicting_vectors(self):
-        """The variable `(input_dim, output_dim)` that states are compared with."""
+        """The matrix `(input_dim, output_dim)` of the decoder."""
         return self.output_vectors if self.decoder == "own" else self.embeddings
 
     def compute_mask(self, inputs, mask=None):
-        """Returns the mask of the output; predictions keep that of their input."""
+        """Returns the mask of the output; predictions keep the mask of the input."""
         if len(inputs.shape) == 3:
             return mask
         return super().compute_mask(inputs)
@@ -95,11 +96,11 @@ class WordEmbedding(layers.Embedding):
         return keras.KerasTensor((*shape, *size), dtype=self.compute_dtype)
 
     def save_own_variables(self, store):
-        """Saves all variables; an `Embedding` would save the vectors alone."""
+        """Saves all variables; `Embedding` would save only the vectors."""
         layers.Layer.save_own_variables(self, store)
 
     def load_own_variables(self, store):
-        """Loads what `save_own_variables` saved."""
+        """Loads the variables that `save_own_variables` saved."""
         layers.Layer.load_own_variables(self, store)
 
     def get_config(self):
@@ -114,18 +115,20 @@ class WordEmbedding(layers.Embedding):
 
 @keras.saving.register_keras_serializable(package="modelyard")
 class NextWordLoss(layers.Layer):
-    """Adds the mean cross-entropy of the predicted next words to the model's losses.
+    """Adds the mean cross-entropy of next-word prediction to the model's losses.
 
-    Called on `[states, tokens]`, `(batch, time, dim)` and int32 `(batch, time)`;
-    returns the mean alone, a scalar in a vector `(1,)`. With `num_sampled`, training
-    compares each next word with that many words drawn for the whole batch, more
-    often the smaller their ids (ids are by frequency), and corrects for how often
-    they are drawn. Otherwise, and in evaluation, with all words.
+    Input: `[states, tokens]`, of shapes `(batch, time, dim)` and int32
+    `(batch, time)`; output: the mean, shape `(1,)`.
+
+    With `num_sampled`, training uses a sampled softmax: each next word competes with
+    that many words, drawn once per batch from a log-uniform distribution (token ids
+    are sorted by frequency) and corrected for their probability. Evaluation always
+    uses the whole vocabulary.
 
     Args:
         embedding: The `WordEmbedding` that predicts.
-        num_sampled: Words drawn per training batch, or None for all.
-        seed: Seed of the draws.
+        num_sampled: Words drawn per training batch, or None for the full softmax.
+        seed: Seed of the sampling.
 
     Reference:
         [Jean et al., 2015](https://arxiv.org/abs/1412.2007)
@@ -140,7 +143,7 @@ class NextWordLoss(layers.Layer):
         self.supports_masking = True
 
     def call(self, inputs, *, training=False):
-        """Compares states with the words that follow."""
+        """Computes the loss of predicting each next word."""
         states, tokens = inputs
         dim = states.shape[-1]
         targets = ops.reshape(tokens[:, 1:], (-1,))
@@ -172,27 +175,33 @@ class NextWordLoss(layers.Layer):
             "seed": self.seed,
         }
 
+    @classmethod
+    def from_config(cls, config):
+        """Creates the layer; Keras resolves the embedding to the model's own layer."""
+        embedding = keras.saving.deserialize_keras_object(config["embedding"])
+        return cls(**{**config, "embedding": embedding})
+
     def _sampled(self, states, targets, rows, bias):
-        """Cross-entropies among the target and the words drawn."""
+        """Cross-entropy of each target among itself and the words drawn."""
         size = math.log(self.embedding.input_dim + 1)
         uniform = keras.random.uniform((self.num_sampled,), seed=self.seed_generator)
         drawn = ops.cast(ops.exp(uniform * size), "int32") - 1
         drawn = ops.minimum(drawn, self.embedding.input_dim - 1)
 
-        # With the logarithm of how often a word is drawn taken off, the sum over those
-        # drawn is on average that over all words but the target.
+        # Subtracting the log of the expected count makes the sum over the drawn words
+        # an unbiased estimate of the sum over all words except the target.
         share = ops.log1p(1 / (ops.cast(drawn, "float32") + 1)) / size
         correction = ops.log(share * self.num_sampled)
         own = ops.sum(states * ops.take(rows, targets, axis=0), axis=-1)
         own = own + ops.take(bias, targets, axis=0)
         others = ops.matmul(states, ops.transpose(ops.take(rows, drawn, axis=0)))
         others = others + ops.take(bias, drawn, axis=0) - correction
-        # A word is not its own rival.
+        # A drawn word that equals the target must not compete with it.
         others = ops.where(targets[:, None] == drawn, _LOW, others)
         logits = ops.concatenate([own[:, None], others], axis=-1)
         return ops.logsumexp(logits, axis=-1) - own
 
 
 def _own(kwargs):
-    """The arguments without those that are the same for every such layer."""
+    """The arguments without `mask_zero`, which is always True here."""
     return {key: value for key, value in kwargs.items() if key != "mask_zero"}

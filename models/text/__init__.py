@@ -1,1 +1,1 @@
-"""Builders of models that take tokens."""
+"""Builders of text models, from token ids."""

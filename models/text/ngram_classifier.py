@@ -1,4 +1,4 @@
-"""A classifier of texts by the n-grams that they hold."""
+"""A linear text classifier of words and word n-grams."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ from modelyard.models.checks import (
 )
 from modelyard.models.layers.ngram_bag import NgramBag
 
-# Words in the batches that n-grams are counted in.
+# Words per batch when counting n-grams.
 _BATCH_WORDS = 2**19
 
 
@@ -34,34 +34,42 @@ def build_ngram_classifier(
 ) -> keras.Model:
     """Builds a linear classifier of words and hashed word n-grams.
 
-    Without `embedding_dim` each n-gram has a weight for each class, and a text gets
-    the sum of those of its n-grams; `set_naive_bayes_scales` helps them to learn.
-    With it each n-gram has a vector, and a dense layer sees their mean, as
-    in fastText.
+    Without `embedding_dim`, each n-gram has one weight per class, and the logits are
+    the sums of these weights; `set_naive_bayes_scales` speeds up learning. With
+    `embedding_dim`, each n-gram has a vector, and a dense layer classifies the mean
+    of the vectors, as in fastText.
 
-    There is no layer `embedding`, since the vectors are not of words. What each
-    word adds to the logits is had from `word_contributions`, exactly.
+    The layer `features` has the method `word_contributions`, which returns the exact
+    contribution of each word to the features. There is no layer `embedding`, because
+    the vectors belong to n-grams, not to words.
 
     Args:
-        vocabulary_size: Number of token ids, padding (0) and the unknown word (1)
-            included.
+        vocabulary_size: Number of token ids, including padding (0) and the unknown
+            word (1).
         num_classes: Number of classes, at least 2.
         ngrams: Words in the longest n-gram, 1 to 5.
         buckets: Rows that the n-grams of two and more words are hashed into.
-        embedding_dim: Size of the vectors, or None for weights of the classes.
-        unique: Whether an n-gram counts once a text, however often it is there.
+        embedding_dim: Size of the vectors, or None for one weight per class.
+        unique: Whether an n-gram counts only once per text, however often it occurs.
         dropout: Share of a text's n-grams dropped in training, in [0, 1).
-        l2: Factor of the L2 penalty on what is learned about the n-grams, at least
-            0.
+        l2: Factor of the L2 penalty on the weights of the n-grams, at least 0.
         name: Model name.
 
     Returns:
         An uncompiled model from int32 tokens `(batch, words)`, padded at the end
-        with 0, to float32 logits `(batch, num_classes)`. The layer `features` gives
-        the mean vector, or, without `embedding_dim`, the logits themselves.
+        with 0, to float32 logits `(batch, num_classes)`. The layer `features`
+        outputs the mean vector or, without `embedding_dim`, the logits.
 
     Raises:
         ValueError: If an argument is out of range.
+
+    Example:
+        >>> import numpy as np
+        >>> from modelyard.models import build_ngram_classifier
+        >>> model = build_ngram_classifier(1000, 2, buckets=64)
+        >>> tokens = np.array([[5, 2, 9], [7, 4, 0]])  # The second text has two words.
+        >>> model.predict(tokens, verbose=0).shape
+        (2, 2)
 
     Reference:
         [Wang and Manning, 2012](https://aclanthology.org/P12-2018),
@@ -100,25 +108,26 @@ def set_naive_bayes_scales(
     smoothing: float = 1.0,
     strength: float = 0.1,
 ) -> None:
-    """Lets the n-grams that naive Bayes finds telling learn the fastest.
+    """Makes the n-grams that distinguish the classes best learn fastest.
 
-    The weights of an n-gram are scaled by its log-count ratios, which compare how
-    often it is in the texts of a class and in all others. They start from zero: a
-    start from naive Bayes itself explains the training texts so well already that
-    little is left to learn from them.
+    Scales the weights of each n-gram by its naive Bayes log-count ratios, which
+    compare how often the n-gram occurs in the texts of one class and of all others.
+    The weights still start at zero: initialised with naive Bayes itself, the model
+    fits the training texts so well that little is left to learn.
 
     Args:
-        model: A model of `build_ngram_classifier` without `embedding_dim`.
+        model: A model from `build_ngram_classifier`, built without `embedding_dim`.
         tokens: Token ids of the training texts: a sequence of int arrays, or an
             object with the flat int array `ids` and the int array `offsets`, where
             text `i` is `ids[offsets[i]:offsets[i + 1]]`.
         labels: Class of each text, int `(n,)`.
-        smoothing: What is added to each count, above 0.
-        strength: Factor on the ratios, above 0. A text has hundreds of n-grams,
-            which all learn at once.
+        smoothing: Added to each count, above 0.
+        strength: Factor of the ratios, above 0. It is small by default because the
+            hundreds of n-grams of a text all learn at once.
 
     Raises:
-        ValueError: If the model is another one, or labels and texts do not fit.
+        ValueError: If `model` is of another kind, or `labels` and `tokens` do not
+            match.
 
     Reference:
         [Wang and Manning, 2012](https://aclanthology.org/P12-2018)
@@ -126,7 +135,7 @@ def set_naive_bayes_scales(
     layer = _find_bag(model)
     if layer.combine != "sum":
         raise ValueError(
-            "`model` must be an n-gram classifier without `embedding_dim`. "
+            "`model` must be an n-gram classifier built without `embedding_dim`. "
             f"Received: model={model.name!r}"
         )
     for argument, value in {"smoothing": smoothing, "strength": strength}.items():
@@ -139,7 +148,7 @@ def set_naive_bayes_scales(
     classes = range(layer.units)
     if len(labels) != len(offsets) - 1 or set(np.unique(labels)) != set(classes):
         raise ValueError(
-            f"`labels` must have one label a text, of all classes 0 to "
+            "`labels` must have one label per text and cover all classes 0 to "
             f"{layer.units - 1}. Received: {len(labels)} labels "
             f"{np.unique(labels).tolist()}, {len(offsets) - 1} texts"
         )
@@ -150,46 +159,24 @@ def set_naive_bayes_scales(
         ratios[k] = _log_share(counts[k], total, smoothing) - _log_share(
             total - counts[k], total, smoothing
         )
-    # What was never seen says nothing.
+    # Rows without any n-gram of the training texts have no effect.
     ratios[:, total == 0] = 0
     layer.scale.assign(strength * ratios.T)
 
 
-def word_contributions(model: keras.Model, tokens: Any) -> Any:
-    """Returns what each word adds to the logits of an n-gram classifier.
-
-    An n-gram's share is divided equally among its words, and, where repeats do not
-    count, among the places where it is. The contributions of a text sum to its
-    logits, up to the bias that all texts share.
-
-    Args:
-        model: A model of `build_ngram_classifier`.
-        tokens: int tokens `(batch, words)`, padded at the end with 0.
-
-    Returns:
-        A float32 tensor `(batch, words, num_classes)`, 0 for padding.
-
-    Raises:
-        ValueError: If the model is another one.
-    """
-    parts = _find_bag(model).word_contributions(ops.convert_to_tensor(tokens))
-    kernel = getattr(model.get_layer("logits"), "kernel", None)
-    return parts if kernel is None else ops.matmul(parts, kernel)
-
-
 def _find_bag(model: keras.Model) -> NgramBag:
-    """The layer with the n-grams' table."""
+    """Finds the layer with the table of n-grams."""
     for layer in model.layers:
         if isinstance(layer, NgramBag):
             return layer
     raise ValueError(
-        "`model` must be one of `build_ngram_classifier`. "
+        "`model` must come from `build_ngram_classifier`. "
         f"Received: model={model.name!r}"
     )
 
 
 def _as_flat(tokens: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Flat ids and offsets of texts in either form."""
+    """Converts texts of either form to flat ids and offsets."""
     if hasattr(tokens, "offsets"):
         return np.asarray(tokens.ids), np.asarray(tokens.offsets)
     lengths: Sequence[int] = [len(text) for text in tokens]
@@ -198,13 +185,13 @@ def _as_flat(tokens: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _log_share(counts, total, smoothing):
-    """Logarithm of each count's smoothed share among the n-grams seen at all."""
+    """Log of the smoothed frequency of each n-gram among those that occur."""
     smoothed = counts + smoothing
     return np.log(smoothed / smoothed[total > 0].sum())
 
 
 def _count_ngrams(layer, ids, offsets, labels):
-    """In how many texts of each class each row's n-grams are."""
+    """Counts, per class and table row, the texts with an n-gram of that row."""
     counts = np.zeros(layer.units * layer.num_rows)
     for chosen, batch in _padded_batches(ids, offsets):
         rows = ops.convert_to_numpy(layer.ngram_ids(ops.convert_to_tensor(batch)))
@@ -220,10 +207,10 @@ def _count_ngrams(layer, ids, offsets, labels):
 def _padded_batches(
     ids: np.ndarray, offsets: np.ndarray
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields texts of like lengths as (their numbers, padded tokens)."""
+    """Yields batches of texts of similar length as (text indices, padded tokens)."""
     lengths = np.diff(offsets)
     order = np.argsort(lengths, kind="stable")
-    # Lengths are rounded up to a power of 2, since each takes a compilation on jax.
+    # Rounded up to powers of 2, because jax compiles once per length.
     rounded = 2 ** np.ceil(np.log2(np.maximum(lengths, 1))).astype(int)
     for width in np.unique(rounded):
         members = order[rounded[order] == width]

@@ -1,4 +1,4 @@
-"""Classifiers of texts that read word by word."""
+"""Recurrent text classifiers: simple RNN, GRU and LSTM."""
 
 from typing import Literal
 
@@ -16,11 +16,7 @@ from modelyard.models.layers.fast_lstm import FastLSTM
 from modelyard.models.layers.ngram_embedding import embed_words
 from modelyard.models.layers.sequence_layers import SequencePooling
 
-_CELLS = {
-    "simple_rnn": layers.SimpleRNN,
-    "gru": layers.GRU,
-    "lstm": layers.LSTM,
-}
+_CELLS = ("simple_rnn", "gru", "lstm")
 _POOLINGS = ("last", "max", "mean", "max_mean", "attention")
 
 
@@ -39,44 +35,48 @@ def build_recurrent_classifier(
     embedding_dropout: float = 0.0,
     dropout: float = 0.0,
     weight_drop: float = 0.0,
-    implementation: Literal["fast", "keras"] = "fast",
     name: str = "recurrent_classifier",
 ) -> keras.Model:
-    """Builds word vectors, recurrent layers and a pooling over the words.
+    """Builds a classifier of word vectors, recurrent layers and pooling over the words.
 
     Args:
-        vocabulary_size: Number of token ids, padding (0) and the unknown word (1)
-            included.
+        vocabulary_size: Number of token ids, including padding (0) and the unknown
+            word (1).
         num_classes: Number of classes, at least 2.
         cell: `"simple_rnn"`, `"gru"` or `"lstm"`.
         embedding_dim: Size of the word vectors.
-        ngrams: Words in the longest n-gram with a vector, 1 to 5; those of the n-grams
-            that begin at a word are added to its own.
+        ngrams: Words in the longest n-gram with a vector, 1 to 5. The vectors of the
+            n-grams that start at a word are added to its own.
         buckets: Rows that the n-grams of two and more words are hashed into.
-        units: Size of the state in each direction.
+        units: Size of the state of each direction.
         num_layers: Number of recurrent layers.
-        bidirectional: Whether every layer also reads from the last word to the
-            first.
-        pooling: What becomes of the outputs of the last layer: `"last"` (the
-            output after the last word of each direction), `"max"`, `"mean"`,
-            `"max_mean"` (both) or `"attention"` (a weighted mean).
+        bidirectional: Whether every layer also reads the text backward.
+        pooling: How the outputs of the last layer become one vector: `"last"` (the
+            final output of each direction), `"max"`, `"mean"`, `"max_mean"` (both)
+            or `"attention"` (a weighted mean).
         embedding_dropout: Share of the dimensions of the word vectors dropped in
             training, the same for all words of a text, in [0, 1).
-        dropout: Share of the outputs of the layers before the last, and of the
-            features, dropped in training, in [0, 1).
+        dropout: Share dropped in training between recurrent layers and from the
+            features, in [0, 1).
         weight_drop: Share of the recurrent kernels dropped in training, in [0, 1);
-            needs the fast LSTM.
-        implementation: How LSTMs run: `"fast"` with `FastLSTM`, `"keras"` with the
-            layers of Keras. The weights are the same.
+            LSTM only.
         name: Model name.
 
     Returns:
         An uncompiled model from int32 tokens `(batch, words)`, padded at the end
         with 0, to float32 logits `(batch, num_classes)`. The layer `features` has
-        `units` numbers for each direction and pooling.
+        `units` units per direction and pooling.
 
     Raises:
-        ValueError: If an argument is out of range or names nothing known.
+        ValueError: If an argument is out of range or an unknown name.
+
+    Example:
+        >>> import numpy as np
+        >>> from modelyard.models import build_recurrent_classifier
+        >>> model = build_recurrent_classifier(1000, 2, embedding_dim=8, units=4)
+        >>> tokens = np.array([[5, 2, 9], [7, 4, 0]])  # The second text has two words.
+        >>> model.predict(tokens, verbose=0).shape
+        (2, 2)
 
     Reference:
         [Hochreiter and Schmidhuber, 1997](https://doi.org/10.1162/neco.1997.9.8.1735)
@@ -87,7 +87,6 @@ def build_recurrent_classifier(
     check_text_task(vocabulary_size, num_classes)
     check_choice("cell", cell, _CELLS)
     check_choice("pooling", pooling, _POOLINGS)
-    check_choice("implementation", implementation, ("fast", "keras"))
     sizes = {"embedding_dim": embedding_dim, "units": units, "num_layers": num_layers}
     for argument, value in sizes.items():
         check_integer(argument, value, minimum=1)
@@ -95,12 +94,10 @@ def build_recurrent_classifier(
     check_dropout(embedding_dropout, "embedding_dropout")
     check_dropout(dropout)
     check_dropout(weight_drop, "weight_drop")
-    is_fast = cell == "lstm" and implementation == "fast"
-    if weight_drop > 0 and not is_fast:
+    if weight_drop > 0 and cell != "lstm":
         raise ValueError(
-            '`weight_drop` needs `cell="lstm"` and `implementation="fast"`. Received: '
-            f"weight_drop={weight_drop}, cell={cell!r}, "
-            f"implementation={implementation!r}"
+            '`weight_drop` needs `cell="lstm"`. '
+            f"Received: weight_drop={weight_drop}, cell={cell!r}"
         )
     tokens = keras.Input((None,), dtype="int32", name="tokens")
     x = embed_words(
@@ -118,7 +115,7 @@ def build_recurrent_classifier(
             "return_sequences": pooling != "last" or i < num_layers - 1,
             "name": f"recurrent{i}",
         }
-        if is_fast:
+        if cell == "lstm":
             layer = FastLSTM(
                 units, bidirectional=bidirectional, weight_drop=weight_drop, **options
             )
@@ -136,8 +133,9 @@ def build_recurrent_classifier(
 
 
 def _keras_layer(cell, units, bidirectional, *, name, return_sequences):
-    """A standard recurrent layer, in one or both directions."""
+    """A recurrent layer of Keras, in one or both directions."""
+    layer_class = layers.GRU if cell == "gru" else layers.SimpleRNN
     if not bidirectional:
-        return _CELLS[cell](units, return_sequences=return_sequences, name=name)
-    layer = _CELLS[cell](units, return_sequences=return_sequences)
+        return layer_class(units, return_sequences=return_sequences, name=name)
+    layer = layer_class(units, return_sequences=return_sequences)
     return layers.Bidirectional(layer, name=name)

@@ -1,4 +1,4 @@
-"""Recurrent language models, and classifiers that start from what they learned."""
+"""Recurrent language models, and text classifiers that start from their weights."""
 
 from typing import Literal
 
@@ -17,7 +17,6 @@ def build_recurrent_language_model(
     embedding_dim: int = 256,
     units: int = 512,
     num_layers: int = 2,
-    tied: bool = True,
     word_dropout: float = 0.05,
     embedding_dropout: float = 0.2,
     dropout: float = 0.2,
@@ -26,28 +25,37 @@ def build_recurrent_language_model(
 ) -> keras.Model:
     """Builds an LSTM that predicts each next word from the words before it.
 
+    The word vectors are also the weights of the output layer.
+
     Args:
-        vocabulary_size: Number of token ids, padding (0) and the unknown word (1)
-            included.
-        embedding_dim: Size of the word vectors and of the last layer's state.
+        vocabulary_size: Number of token ids, including padding (0) and the unknown
+            word (1).
+        embedding_dim: Size of the word vectors and of the state of the last layer.
         units: Size of the state of the other layers.
         num_layers: Number of recurrent layers.
-        tied: Whether the word vectors also are the rows of the output's matrix.
-        word_dropout: Share of the vocabulary whose vectors are dropped in a
-            training batch, in [0, 1).
+        word_dropout: Share of the vocabulary whose vectors are dropped in a training
+            batch, in [0, 1).
         embedding_dropout: Share of the dimensions of the word vectors dropped in
             training, the same for all words of a text, in [0, 1).
-        dropout: The same of the outputs of each recurrent layer.
+        dropout: The same for the outputs of each recurrent layer.
         weight_drop: Share of the recurrent kernels dropped in training, in [0, 1).
         name: Model name.
 
     Returns:
         An uncompiled model from int32 tokens `(batch, words)`, padded at the end
-        with 0, to float32 logits `(batch, words, vocabulary_size)` of the word
-        behind each. To train it, see `build_next_word_trainer`.
+        with 0, to float32 logits `(batch, words, vocabulary_size)` of each next
+        word. To train it, use `build_next_word_trainer`.
 
     Raises:
         ValueError: If an argument is out of range.
+
+    Example:
+        >>> import numpy as np
+        >>> from modelyard.models import build_recurrent_language_model
+        >>> model = build_recurrent_language_model(1000, embedding_dim=8, units=4)
+        >>> tokens = np.array([[5, 2, 9], [7, 4, 0]])
+        >>> model.predict(tokens, verbose=0).shape
+        (2, 3, 1000)
 
     Reference:
         [Merity et al., 2018](https://arxiv.org/abs/1708.02182)
@@ -56,7 +64,7 @@ def build_recurrent_language_model(
     tokens, x, embedding = _encode(
         vocabulary_size,
         (embedding_dim, units, num_layers),
-        "tied" if tied else "own",
+        "tied",
         word_dropout=word_dropout,
         embedding_dropout=embedding_dropout,
         dropout=dropout,
@@ -71,17 +79,17 @@ def build_recurrent_language_model(
 def build_next_word_trainer(
     model: keras.Model, *, num_sampled: int | None = None, name: str = "trainer"
 ) -> keras.Model:
-    """Builds the model that trains a language model, and shares its weights.
+    """Builds a model that trains a language model and shares its weights.
 
-    It adds its loss itself: compile it with an optimizer alone, and fit it on
-    batches of tokens. The logits of all words are never kept for a whole batch of
-    long texts when `num_sampled` is given, which a processor needs for more than a
-    few thousand words.
+    It adds its own loss: compile it with only an optimizer, and fit it on batches of
+    tokens. With `num_sampled`, training uses a sampled softmax and never computes
+    the logits of the whole vocabulary; on a CPU, vocabularies of more than a few
+    thousand words need this.
 
     Args:
-        model: A model of `build_recurrent_language_model`.
-        num_sampled: Words that each next word is compared with in training, drawn
-            by frequency, or None for the whole vocabulary.
+        model: A model from `build_recurrent_language_model`.
+        num_sampled: Words drawn per training batch for the sampled softmax, at least
+            1, or None for the full softmax.
         name: Model name.
 
     Returns:
@@ -89,13 +97,23 @@ def build_next_word_trainer(
         cross-entropy of the next words, float32 `(1,)`.
 
     Raises:
-        ValueError: If the model is another one or `num_sampled` is below 1.
+        ValueError: If `model` is of another kind or `num_sampled` is below 1.
+
+    Example:
+        >>> import numpy as np
+        >>> from modelyard.models import build_next_word_trainer
+        >>> from modelyard.models import build_recurrent_language_model
+        >>> model = build_recurrent_language_model(50, embedding_dim=4, num_layers=1)
+        >>> trainer = build_next_word_trainer(model, num_sampled=10)
+        >>> trainer.compile("adam")
+        >>> tokens = np.array([[5, 2, 9], [7, 4, 0]])
+        >>> history = trainer.fit(tokens, verbose=0)  # Trains `model`.
     """
     if num_sampled is not None:
         check_integer("num_sampled", num_sampled, minimum=1)
     if not {"embedding", "states"} <= {layer.name for layer in model.layers}:
         raise ValueError(
-            "`model` must be one of `build_recurrent_language_model`. "
+            "`model` must come from `build_recurrent_language_model`. "
             f"Received: model={model.name!r}"
         )
     loss = NextWordLoss(
@@ -122,25 +140,25 @@ def build_language_model_classifier(
     weight_drop: float = 0.2,
     name: str = "language_model_classifier",
 ) -> keras.Model:
-    """Builds a classifier on the layers of a language model.
+    """Builds a text classifier with the layers of a language model.
 
-    The pooled states go through a hidden layer. `copy_encoder_weights` gives it what
-    a language model learned, and `unfreezing_groups` says in which order its layers
-    are trained then.
+    The states of the last recurrent layer are pooled and go through a hidden layer.
+    `copy_encoder_weights` copies the weights of a trained language model, and
+    `unfreezing_groups` gives the order in which to unfreeze the layers.
 
     Args:
-        vocabulary_size: As of the language model.
+        vocabulary_size: As in `build_recurrent_language_model`.
         num_classes: Number of classes, at least 2.
-        embedding_dim: As of the language model.
-        units: As of the language model.
-        num_layers: As of the language model.
-        hidden_units: Units of the layer `features`.
-        pooling: How the states become one vector, a mode of `SequencePooling`; by
-            default the last, the greatest and the mean side by side.
+        embedding_dim: As in `build_recurrent_language_model`.
+        units: As in `build_recurrent_language_model`.
+        num_layers: As in `build_recurrent_language_model`.
+        hidden_units: Units of the hidden layer, which is named `features`.
+        pooling: How the states become one vector, a mode of `SequencePooling`. The
+            default concatenates the last state, the maximum and the mean.
         word_dropout: As in `build_recurrent_language_model`.
         embedding_dropout: As in `build_recurrent_language_model`.
-        dropout: As in `build_recurrent_language_model`; also before both dense
-            layers.
+        dropout: As in `build_recurrent_language_model`; also applied before both
+            dense layers.
         weight_drop: As in `build_recurrent_language_model`.
         name: Model name.
 
@@ -150,6 +168,14 @@ def build_language_model_classifier(
 
     Raises:
         ValueError: If an argument is out of range.
+
+    Example:
+        >>> import numpy as np
+        >>> from modelyard.models import build_language_model_classifier
+        >>> model = build_language_model_classifier(1000, 2, embedding_dim=8, units=4)
+        >>> tokens = np.array([[5, 2, 9], [7, 4, 0]])
+        >>> model.predict(tokens, verbose=0).shape
+        (2, 2)
 
     Reference:
         [Howard and Ruder, 2018](https://arxiv.org/abs/1801.06146)
@@ -176,15 +202,15 @@ def build_language_model_classifier(
 
 
 def copy_encoder_weights(source: keras.Model, target: keras.Model) -> None:
-    """Copies word vectors and recurrent layers from one model to another.
+    """Copies the word vectors and recurrent layers of one model to another.
 
     Args:
-        source: A model of `build_recurrent_language_model`, or a classifier.
-        target: A model of `build_language_model_classifier`, or a language model,
-            of the same sizes.
+        source: A model from `build_recurrent_language_model` or
+            `build_language_model_classifier`.
+        target: A model from either builder, of the same sizes.
 
     Raises:
-        ValueError: If a layer of `target` is not in `source`, or of another size.
+        ValueError: If `source` lacks a layer of `target` or has another size.
     """
     known = {layer.name: layer for layer in source.layers}
     for layer in _encoder_layers(target):
@@ -192,12 +218,12 @@ def copy_encoder_weights(source: keras.Model, target: keras.Model) -> None:
         values = {weight.name: weight for weight in weights}
         for weight in layer.weights:
             if weight.name.startswith("output_"):
-                continue  # What predicts words is not part of the encoder.
+                continue  # The decoder is not part of the encoder.
             value = values.get(weight.name)
             found = None if value is None else value.shape
             if found != weight.shape:
                 raise ValueError(
-                    "`source` must have the recurrent layers and sizes of `target`. "
+                    "`source` must have the layers and sizes of `target`. "
                     f"Received: {layer.name} with {weight.name} {found} in "
                     f"{source.name!r}, {weight.shape} in {target.name!r}"
                 )
@@ -208,7 +234,8 @@ def language_model_sizes(model: keras.Model) -> dict[str, int]:
     """Returns the sizes that a model was built with.
 
     Args:
-        model: A model of `build_recurrent_language_model`, or a classifier.
+        model: A model from `build_recurrent_language_model` or
+            `build_language_model_classifier`.
 
     Returns:
         `embedding_dim`, `units` and `num_layers`.
@@ -222,27 +249,28 @@ def language_model_sizes(model: keras.Model) -> dict[str, int]:
 
 
 def unfreezing_groups(model: keras.Model) -> list[list[str]]:
-    """Returns the names of the layers with weights, in groups from the top down.
+    """Returns the layers to unfreeze together, from the top of the model down.
 
     Args:
-        model: A model of `build_language_model_classifier`.
+        model: A model from `build_language_model_classifier`.
 
     Returns:
-        First the dense layers, then each recurrent layer, last the embedding.
+        Groups of layer names that cover all weights: first the dense layers, then
+        each recurrent layer, last the embedding.
     """
     below = [[layer.name] for layer in reversed(_encoder_layers(model))]
     return [["features", "logits"], *below]
 
 
 def _encoder_layers(model):
-    """The embedding and the recurrent layers, from the words up."""
+    """Lists the embedding and the recurrent layers, bottom up."""
     return [
         layer for layer in model.layers if isinstance(layer, (WordEmbedding, FastLSTM))
     ]
 
 
 def _encode(vocabulary_size, sizes, decoder, *, weight_drop, **dropouts):
-    """Tokens, the states of the last recurrent layer, and the embedding."""
+    """Returns the input, the states of the last recurrent layer and the embedding."""
     embedding_dim, units, num_layers = sizes
     names = ("embedding_dim", "units", "num_layers")
     for argument, value in zip(names, sizes, strict=True):

@@ -1,4 +1,4 @@
-"""A convolutional classifier of texts."""
+"""A convolutional text classifier."""
 
 from collections.abc import Sequence
 
@@ -31,15 +31,15 @@ def build_text_cnn(
     l2: float = 0.0,
     name: str = "text_cnn",
 ) -> keras.Model:
-    """Builds convolutions of several widths side by side, each with its maximum.
+    """Builds parallel convolutions of several widths, each max-pooled over time.
 
     Args:
-        vocabulary_size: Number of token ids, padding (0) and the unknown word (1)
-            included.
+        vocabulary_size: Number of token ids, including padding (0) and the unknown
+            word (1).
         num_classes: Number of classes, at least 2.
         embedding_dim: Size of the word vectors.
         filters: Filters of each width.
-        widths: Words that a filter sees, one convolution each.
+        widths: Filter widths in words, one convolution per width.
         activation: Activation of the convolutions, a key of `ACTIVATIONS`.
         initializer: Keras name of the kernels' initializer.
         embedding_dropout: Share of the dimensions of the word vectors dropped in
@@ -54,7 +54,15 @@ def build_text_cnn(
         `filters` units for each width.
 
     Raises:
-        ValueError: If an argument is out of range or names nothing known.
+        ValueError: If an argument is out of range or an unknown name.
+
+    Example:
+        >>> import numpy as np
+        >>> from modelyard.models import build_text_cnn
+        >>> model = build_text_cnn(1000, 2, embedding_dim=8, filters=4)
+        >>> tokens = np.array([[5, 2, 9], [7, 4, 0]])  # The second text has two words.
+        >>> model.predict(tokens, verbose=0).shape
+        (2, 2)
 
     Reference:
         [Kim, 2014](https://arxiv.org/abs/1408.5882)

@@ -1,4 +1,4 @@
-"""Transformer encoders as classifiers of texts."""
+"""Text classifiers with a transformer encoder."""
 
 import math
 from typing import Literal
@@ -35,40 +35,49 @@ def build_transformer_classifier(
     dropout: float = 0.1,
     name: str = "transformer_classifier",
 ) -> keras.Model:
-    """Builds a transformer encoder that normalises before each of its two steps.
+    """Builds a pre-norm transformer encoder with pooling over the words.
 
-    A layer mixes the words, by attention or by a Fourier transform without weights,
-    and then changes each by itself. Positions are sines and cosines, so that texts
-    of any length can be read.
+    Each layer mixes the words, with attention or with a Fourier transform that has no
+    weights, and then applies two dense layers to each word. Position encodings are
+    sinusoidal, so texts of any length are accepted.
 
     Args:
-        vocabulary_size: Number of token ids, padding (0) and the unknown word (1)
-            included.
+        vocabulary_size: Number of token ids, including padding (0) and the unknown
+            word (1).
         num_classes: Number of classes, at least 2.
-        mixing: `"attention"`, or `"fourier"` after FNet.
-        embedding_dim: Size of the vectors, an even number; `num_heads` divides it.
-        ngrams: Words in the longest n-gram with a vector, 1 to 5; those of the n-grams
-            that begin at a word are added to its own.
+        mixing: `"attention"`, or `"fourier"` as in FNet.
+        embedding_dim: Size of the vectors; even, and with attention divisible by
+            `num_heads`.
+        ngrams: Words in the longest n-gram with a vector, 1 to 5. The vectors of the
+            n-grams that start at a word are added to its own.
         buckets: Rows that the n-grams of two and more words are hashed into.
         num_layers: Number of layers.
-        num_heads: Heads of the attention.
-        hidden_dim: Units between the two dense steps of a layer; four times
-            `embedding_dim` if None.
-        pooling: How the words' vectors become one: `"mean"`, `"max"`, `"max_mean"`
-            (both) or `"attention"` (a weighted mean).
+        num_heads: Number of attention heads.
+        hidden_dim: Units of the first dense layer; four times `embedding_dim` if
+            None.
+        pooling: How the vectors of the words become one: `"mean"`, `"max"`,
+            `"max_mean"` (both) or `"attention"` (a weighted mean).
         embedding_dropout: Share of the dimensions of the word vectors dropped in
             training, the same for all words of a text, in [0, 1).
-        dropout: Share of the outputs of each step, of the attention and of the
-            features dropped in training, in [0, 1).
+        dropout: Share dropped in training from the attention weights, from the
+            output of both parts of a layer and from the features, in [0, 1).
         name: Model name.
 
     Returns:
         An uncompiled model from int32 tokens `(batch, words)`, padded at the end
         with 0, to float32 logits `(batch, num_classes)`. The layer `features` has
-        `embedding_dim` units for each pooling.
+        `embedding_dim` units per pooling.
 
     Raises:
-        ValueError: If an argument is out of range or names nothing known.
+        ValueError: If an argument is out of range or an unknown name.
+
+    Example:
+        >>> import numpy as np
+        >>> from modelyard.models import build_transformer_classifier
+        >>> model = build_transformer_classifier(1000, 2, embedding_dim=8, num_heads=2)
+        >>> tokens = np.array([[5, 2, 9], [7, 4, 0]])  # The second text has two words.
+        >>> model.predict(tokens, verbose=0).shape
+        (2, 2)
 
     Reference:
         [Vaswani et al., 2017](https://arxiv.org/abs/1706.03762),
@@ -118,7 +127,7 @@ def build_transformer_classifier(
 
 
 def _encoder_layer(x, num_heads, hidden_dim, dropout, *, name):
-    """Adds what the words tell each other, and then what each makes of it."""
+    """Mixes the words, then applies two dense layers to each; both with a residual."""
     dim = x.shape[-1]
     y = layers.LayerNormalization(epsilon=_EPSILON, name=f"{name}_mixing_norm")(x)
     if num_heads:
@@ -143,13 +152,13 @@ def _encoder_layer(x, num_heads, hidden_dim, dropout, *, name):
 class FourierMixing(layers.Layer):
     """The real part of the Fourier transform over words and dimensions.
 
-    Each text is transformed over its own length, without the padding that its batch
-    gives it: a transform of the padded text would depend on the padding. That takes
-    a product with a matrix for each text, where the fast transform of FNet takes
-    texts of one length. The result is scaled so that it is as large as the input.
+    Each text is transformed over its own length, so the result does not depend on
+    the padding. This takes one matrix product per text, where FNet uses a fast
+    Fourier transform over texts of equal length. The result is scaled to the
+    magnitude of the input.
 
-    Input and output: `(batch, time, dim)`, with a mask that is false at the end
-    only.
+    Input and output: `(batch, time, dim)`, with a mask that is false only at the
+    end.
 
     Reference:
         [Lee-Thorp et al., 2021](https://arxiv.org/abs/2105.03824)
@@ -182,9 +191,9 @@ class FourierMixing(layers.Layer):
 
 
 def _waves(size, period, dtype):
-    """Cosines and sines of a transform of `period` points, scaled to keep lengths."""
+    """Cosines and sines of a unitary Fourier transform over `period` points."""
     places = ops.arange(size, dtype="int32")
-    # Whole turns are taken off as integers, which are exact.
+    # Reduced as integers, which are exact, before the product with 2 pi.
     turns = ops.mod(places[:, None] * places, period)
     length = ops.cast(ops.convert_to_tensor(period), "float32")
     angles = ops.cast(turns, "float32") * (2 * math.pi / length)

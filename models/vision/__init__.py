@@ -1,1 +1,1 @@
-"""Builders of models that take pictures."""
+"""Builders of image models, from raw pixels."""

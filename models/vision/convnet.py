@@ -1,4 +1,4 @@
-"""A small convolutional network that trains fast on a processor."""
+"""A small convolutional network that trains fast on a CPU."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -15,11 +15,11 @@ from modelyard.models.checks import (
 )
 from modelyard.models.layers.activations import get_activation
 
-# Larger last maps are averaged: flattened, they would make most of the weights.
+# Larger maps are averaged: flattened, they would hold most of the weights.
 _MAX_FLAT_SIDE = 8
-# Statistics must settle within the few hundred steps of a quick training.
+# The moving statistics must settle within a few hundred steps.
 _MOMENTUM = 0.8
-# Smaller images keep their resolution in the first convolution, and their border.
+# Smaller images are neither strided nor cropped.
 _MIN_STRIDED_SIDE = 16
 
 
@@ -35,20 +35,19 @@ def build_convnet(
     l2: float = 0.0,
     name: str = "convnet",
 ) -> keras.Model:
-    """Builds three convolutions and a dense layer, quick on a processor.
+    """Builds three convolutions and a dense layer, fast on a CPU.
 
-    The first convolution has stride 2, so that no layer works on the full image,
-    and no normalisation, which would cost more than the convolution itself. Images
-    below 16 pixels a side keep their resolution. The last maps are flattened while
-    they have at most 8 rows and columns (images up to 49x49), and averaged when
-    they are larger.
+    The first convolution has stride 2, so no later layer runs at full resolution. It
+    has no normalisation, which would cost more than the convolution itself. Images
+    with a side below 16 pixels keep their resolution. The last feature maps are
+    flattened if they are at most 8x8 (images up to 49x49), otherwise averaged.
 
     Args:
         input_shape: `(height, width, channels)`; both sides at least 8.
         num_classes: Number of classes, at least 2.
         widths: Filters of the three convolutions.
-        stem: `"strided"` is quick; `"pooled"` takes the first convolution at full
-            resolution, with max-pooling behind it, which is more accurate.
+        stem: `"strided"` is fast; `"pooled"` runs the first convolution at full
+            resolution, followed by max pooling, and is more accurate.
         activation: Activation of the hidden layers, a key of `ACTIVATIONS`.
         initializer: Keras name of the kernels' initializer.
         dropout: Share of the features dropped in training, in [0, 1).
@@ -61,7 +60,15 @@ def build_convnet(
         has 128 units.
 
     Raises:
-        ValueError: If an argument is out of range or names nothing known.
+        ValueError: If an argument is out of range or an unknown name.
+
+    Example:
+        >>> import numpy as np
+        >>> from modelyard.models import build_convnet
+        >>> model = build_convnet((8, 8, 1), 10)
+        >>> pixels = np.zeros((2, 8, 8, 1), "uint8")
+        >>> model.predict(pixels, verbose=0).shape
+        (2, 10)
 
     Reference:
         [Ioffe and Szegedy, 2015](https://arxiv.org/abs/1502.03167)
@@ -87,13 +94,13 @@ def build_convnet(
             widths[i],
             3,
             padding=padding,
-            use_bias=False,  # The normalisation has a bias of its own.
+            use_bias=False,  # The normalisation has its own bias.
             name=f"conv{i}",
             **kernel,
         )
         x = conv(x)
         if i == 1:
-            # Before the normalisation, which then has a quarter of the work.
+            # Before the normalisation, which then costs a quarter.
             x = layers.MaxPooling2D(name="pool1")(x)
         x = layers.BatchNormalization(momentum=_MOMENTUM, name=f"norm{i}")(x)
         x = layers.Activation(activate, name=f"activation{i}")(x)

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite: EfficientNets for small processors, pretrained on ImageNet."""
+"""EfficientNet-Lite: EfficientNets for mobile CPUs, with published weights."""
 
 import math
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from modelyard.models.checks import check_choice, check_dropout, check_task
 
 
 class _Variant(NamedTuple):
-    """How one of the networks differs from the smallest."""
+    """Multipliers of width and depth, and the image side used in training."""
 
     width: float
     depth: float
@@ -37,10 +37,10 @@ _STAGES = (
 )
 _STEM_FILTERS = 32
 _TOP_FILTERS = 1280
-# What the published weights were trained with.
+# The published weights expect these.
 _PIXEL_MEAN, _PIXEL_SCALE = 127.0, 128.0
 _NORM = {"momentum": 0.99, "epsilon": 1e-3}
-# By its description, since an instance would draw the same numbers every time.
+# A config, because a shared instance would draw the same numbers in every layer.
 _INITIALIZER = {
     "class_name": "VarianceScaling",
     "config": {"scale": 2.0, "mode": "fan_out", "distribution": "truncated_normal"},
@@ -57,11 +57,11 @@ def build_efficientnet_lite(
     dropout: float = 0.0,
     name: str = "efficientnet_lite",
 ) -> keras.Model:
-    """Builds an EfficientNet without squeeze-and-excitation, with ReLU6.
+    """Builds an EfficientNet with ReLU6 and without squeeze-and-excitation.
 
-    The stem, the last convolution and the number of blocks in the first and in the
-    last stage are the same in all variants. The stochastic depth of the published
-    training is left out: it does nothing in inference.
+    All variants have the same stem, last convolution and number of blocks in the
+    first and the last stage. The stochastic depth of the published training is left
+    out; it has no effect at inference.
 
     Args:
         input_shape: `(height, width, channels)`; both sides at least 32. The
@@ -69,20 +69,27 @@ def build_efficientnet_lite(
             280 and 300 pixels a side (`lite0` to `lite4`).
         num_classes: Number of classes, at least 2.
         variant: `"lite0"` to `"lite4"`.
-        include_top: Whether the model ends in logits; otherwise in the maps that
-            they are computed from.
+        include_top: Whether the model outputs logits instead of feature maps.
         dropout: Share of the features dropped in training, in [0, 1).
         name: Model name.
 
     Returns:
         An uncompiled model from pixels `(batch, height, width, channels)` in
         [0, 255] to float32 logits `(batch, num_classes)`, or, without the top, to
-        maps `(batch, ceil(height / 32), ceil(width / 32), 1280)` in the compute
-        dtype. The layer `features` has 1,280 units. The blocks' layers are named
-        `block0_...`, `block1_...`, from the image to the top.
+        feature maps `(batch, ceil(height / 32), ceil(width / 32), 1280)` in the
+        compute dtype. The layer `features` has 1,280 units. The layers of the blocks
+        are named `block0_...`, `block1_...`, from the image to the top.
 
     Raises:
-        ValueError: If an argument is out of range or names nothing known.
+        ValueError: If an argument is out of range or an unknown name.
+
+    Example:
+        >>> import numpy as np
+        >>> from modelyard.models import build_efficientnet_lite
+        >>> model = build_efficientnet_lite((32, 32, 3), 10)
+        >>> pixels = np.zeros((2, 32, 32, 3), "uint8")
+        >>> model.predict(pixels, verbose=0).shape
+        (2, 10)
 
     Reference:
         [Tan and Le, 2019](https://arxiv.org/abs/1905.11946),
@@ -111,7 +118,7 @@ def build_efficientnet_lite(
 
 
 def _blocks(variant):
-    """Lists kernel side, stride, expansion and filters of every block."""
+    """Lists kernel size, stride, expansion and filters of every block."""
     blocks = []
     for stage, (count, kernel, stride, expansion, filters) in enumerate(_STAGES):
         inner = 0 < stage < len(_STAGES) - 1
@@ -123,13 +130,13 @@ def _blocks(variant):
 
 
 def _round_filters(filters):
-    """Rounds to a multiple of 8 that is not more than a tenth smaller."""
+    """Rounds to the nearest multiple of 8, but down by at most a tenth."""
     rounded = max(8, int(filters + 4) // 8 * 8)
     return rounded if rounded >= 0.9 * filters else rounded + 8
 
 
 def _inverted_residual(x, kernel, stride, expansion, filters, *, name):
-    """Widens, filters each channel, narrows; adds the input where it fits."""
+    """Expands, convolves depthwise and projects; adds the input if the shapes match."""
     shortcut = x
     if expansion != 1:
         x = layers.Conv2D(
@@ -153,6 +160,6 @@ def _inverted_residual(x, kernel, stride, expansion, filters, *, name):
 
 
 def _normalise(x, name):
-    """Normalises and cuts off below 0 and above 6."""
+    """Applies batch normalisation and ReLU6."""
     x = layers.BatchNormalization(name=f"{name}_norm", **_NORM)(x)
     return layers.ReLU(6.0, name=f"{name}_relu")(x)

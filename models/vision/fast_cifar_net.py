@@ -10,12 +10,12 @@ from modelyard.models.checks import check_dropout, check_sizes, check_task
 from modelyard.models.layers.activations import get_activation
 from modelyard.models.layers.fused_batch_normalization import FusedBatchNormalization
 
-_MOMENTUM = 0.6  # Of the running statistics: a training has only 200 steps.
+_MOMENTUM = 0.6  # The moving statistics must settle within about 200 steps.
 _LOGIT_SCALE = 1 / 9
 _PATCH = 2
 _PATCH_EPSILON = 5e-4
 _MOST_PATCH_IMAGES = 5_000
-# Three poolings, and the border that the whitening convolution takes away.
+# Three poolings, and the border that the whitening convolution removes.
 _MIN_SIDE = 2**3 + _PATCH - 1
 
 
@@ -30,14 +30,14 @@ def build_fast_cifar_net(
 ) -> keras.Model:
     """Builds the airbench network: a whitening convolution and three blocks.
 
-    A block is conv, max-pool, normalisation, activation, conv, normalisation,
-    activation. The whitening convolution is meant to be set from the training
-    images by `whiten_patches` before training, and does not train. In the paper its
-    bias does for three epochs; on a CPU that makes a step an eighth longer.
+    A block is convolution, max pooling, normalisation, activation, convolution,
+    normalisation, activation. Call `whiten_patches` before training to set the
+    whitening convolution from the training images; it is not trained. The paper
+    trains its bias for three epochs, which makes a step an eighth slower on a CPU.
 
     Args:
-        input_shape: `(height, width, channels)`, both sides at least 9. Both may be
-            `None`: the weights do not depend on the size of the images.
+        input_shape: `(height, width, channels)`; both sides at least 9, or None to
+            accept images of any size.
         num_classes: Number of classes, at least 2.
         widths: Filters of the convolutions of the three blocks.
         activation: Activation of the hidden layers, a key of `ACTIVATIONS`.
@@ -46,11 +46,20 @@ def build_fast_cifar_net(
 
     Returns:
         An uncompiled model from pixels `(batch, height, width, channels)` in
-        [0, 255] to float32 logits `(batch, num_classes)`. The layer `features` is a
-        ninth of the maximum of the last maps, `widths[-1]` numbers.
+        [0, 255] to float32 logits `(batch, num_classes)`. The layer `features` is
+        the maximum of each last feature map divided by 9, `widths[-1]` units.
 
     Raises:
-        ValueError: If an argument is out of range or names nothing known.
+        ValueError: If an argument is out of range or an unknown name.
+
+    Example:
+        >>> import numpy as np
+        >>> from modelyard.models import build_fast_cifar_net, whiten_patches
+        >>> model = build_fast_cifar_net((12, 12, 3), 10, widths=(8, 16, 16))
+        >>> images = np.random.default_rng(0).integers(0, 256, (20, 12, 12, 3))
+        >>> whiten_patches(model, images)
+        >>> model.predict(images, verbose=0).shape
+        (20, 10)
 
     Reference:
         [Jordan, 2024](https://arxiv.org/abs/2404.00498)
@@ -65,7 +74,7 @@ def build_fast_cifar_net(
     activate = get_activation(activation)
     inputs = keras.Input(input_shape, name="pixels")
     x = layers.Rescaling(1 / 255, name="rescale")(inputs)
-    # In float32: whitening magnifies small differences of neighbouring pixels.
+    # In float32, because whitening magnifies small differences between pixels.
     x = PatchWhitening(dtype="float32", name="whiten")(x)
     x = layers.Activation(activate, name="whiten_activation")(x)
     for block, filters in enumerate(widths):
@@ -105,15 +114,15 @@ def build_fast_cifar_net(
 
 @keras.saving.register_keras_serializable(package="modelyard")
 class PatchWhitening(layers.Layer):
-    """Convolution with 2x2 filters that decorrelate the patches of images.
+    """A fixed convolution with 2x2 filters that decorrelate image patches.
 
-    Every principal component of the patches gives two filters, itself and its
-    negative, so that a rectifier behind them loses nothing. Nothing is trained: the
-    kernel starts orthogonal and the bias zero, see `whiten_patches` for ones that
-    whiten.
+    There are two filters per principal component of the patches, the component and
+    its negative, so that a rectifier after it loses no information. The weights are
+    not trained: the kernel starts orthogonal and the bias zero, and `whiten_patches`
+    sets both.
 
-    Input `(batch, height, width, channels)`, output
-    `(batch, height - 1, width - 1, 8 * channels)`, both floating.
+    Input: `(batch, height, width, channels)`; output:
+    `(batch, height - 1, width - 1, 8 * channels)`; both floating.
 
     Reference:
         [Jordan, 2024](https://arxiv.org/abs/2404.00498)
@@ -122,7 +131,7 @@ class PatchWhitening(layers.Layer):
     def build(self, input_shape):
         """Creates the kernel and the bias."""
         size = _PATCH * _PATCH * input_shape[-1]
-        # First, as in files from when it was trained and the kernel was not.
+        # Before the kernel, the order of the weights in older files.
         self.bias = self.add_weight(
             name="bias", shape=(2 * size,), initializer="zeros", trainable=False
         )
@@ -134,7 +143,7 @@ class PatchWhitening(layers.Layer):
         )
 
     def call(self, inputs):
-        """Filters images."""
+        """Applies the filters."""
         return ops.conv(inputs, self.kernel, padding="valid") + self.bias
 
     def compute_output_shape(self, input_shape):
@@ -146,12 +155,13 @@ class PatchWhitening(layers.Layer):
 
 @keras.saving.register_keras_serializable(package="modelyard")
 class PartialIdentity(keras.initializers.Initializer):
-    """Kernels that pass each input channel on to one filter, random for the rest.
+    """Dirac initialisation: filter i passes on input channel i.
 
-    The random filters are uniform with the variance `1 / (3 * fan_in)`.
+    Filters beyond the number of channels are uniform with variance
+    `1 / (3 * fan_in)`.
 
     Reference:
-        [Zagoruyko and Komodakis, 2017](https://arxiv.org/abs/1706.00388) (Dirac)
+        [Zagoruyko and Komodakis, 2017](https://arxiv.org/abs/1706.00388)
     """
 
     def __call__(self, shape, dtype=None):
@@ -169,15 +179,15 @@ class PartialIdentity(keras.initializers.Initializer):
 
 
 def whiten_patches(model: keras.Model, images: np.ndarray) -> None:
-    """Sets the layer `whiten` of a model so that it decorrelates patches of images.
+    """Sets the layer `whiten` of a model so that it decorrelates image patches.
 
     Args:
-        model: A model of `build_fast_cifar_net`.
+        model: A model from `build_fast_cifar_net`.
         images: Training images, `(n, height, width, channels)` in [0, 255]; the
             first 5,000 are used.
 
     Raises:
-        ValueError: If the images have other channels than the model.
+        ValueError: If the images have another number of channels than the model.
 
     Reference:
         [Jordan, 2024](https://arxiv.org/abs/2404.00498)
@@ -192,13 +202,13 @@ def whiten_patches(model: keras.Model, images: np.ndarray) -> None:
     pixels = images[:_MOST_PATCH_IMAGES].astype("float32") / 255
     mean, deviation = pixels.mean((0, 1, 2)), pixels.std((0, 1, 2)) + 1e-6
     pixels = (pixels - mean) / deviation
-    # Row, column, channel: the order of a kernel's entries.
+    # Row, column, channel: the axis order of a kernel.
     windows = np.lib.stride_tricks.sliding_window_view(pixels, (_PATCH, _PATCH), (1, 2))
     patches = windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, _PATCH**2 * channels)
     variances, components = np.linalg.eigh(patches.T @ patches / len(patches))
     filters = components / np.sqrt(np.maximum(variances, 0) + _PATCH_EPSILON)
     kernel = np.concatenate([filters, -filters], axis=1)
-    # The layer takes pixels as they are, so it standardises them as well.
+    # The layer reads unstandardised pixels, so its weights standardise them too.
     kernel = kernel / np.tile(deviation, _PATCH**2)[:, np.newaxis]
     layer.bias.assign(-np.tile(mean, _PATCH**2) @ kernel)
     layer.kernel.assign(kernel.reshape(layer.kernel.shape))

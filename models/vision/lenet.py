@@ -29,11 +29,11 @@ def build_lenet(
 ) -> keras.Model:
     """Builds LeNet-5, with layers named as in the paper.
 
-    The defaults keep the paper's sizes, its scale of the pixels (-0.1 to 1.175),
-    its averaging and its tanh (not stretched). Three things are simpler than
-    there: C3 sees all maps of S2, the pooling layers have no weights, and the
-    classes are scored by logits instead of distances. The paper pads digits of
-    28x28 to 32x32; here C1 pads its input.
+    The defaults follow the paper: its layer sizes, pixel range (-0.1 to 1.175),
+    average pooling and tanh (unscaled). Three things are simpler: C3 reads all maps
+    of S2, the pooling layers have no weights, and the output layer computes logits
+    instead of distances. The paper pads 28x28 digits to 32x32; here C1 pads its
+    input.
 
     Args:
         input_shape: `(height, width, channels)`; both sides at least 12.
@@ -41,17 +41,25 @@ def build_lenet(
         activation: Activation of the hidden layers, a key of `ACTIVATIONS`.
         pooling: `"average"` as in the paper, or `"max"`.
         initializer: Keras name of the kernels' initializer.
-        dropout: Share of C5 and of F6 dropped in training, in [0, 1).
+        dropout: Share of C5 and F6 dropped in training, in [0, 1).
         l2: Factor of the L2 penalty on the kernels, at least 0.
         name: Model name.
 
     Returns:
         An uncompiled model from pixels `(batch, height, width, channels)` in
         [0, 255] to float32 logits `(batch, num_classes)`. The layer `features`
-        is the paper's F6, 84 units.
+        is F6 of the paper, 84 units.
 
     Raises:
-        ValueError: If an argument is out of range or names nothing known.
+        ValueError: If an argument is out of range or an unknown name.
+
+    Example:
+        >>> import numpy as np
+        >>> from modelyard.models import build_lenet
+        >>> model = build_lenet((12, 12, 1), 10)
+        >>> pixels = np.zeros((2, 12, 12, 1), "uint8")
+        >>> model.predict(pixels, verbose=0).shape
+        (2, 10)
 
     Reference:
         [LeCun et al., 1998](https://doi.org/10.1109/5.726791)
@@ -63,7 +71,7 @@ def build_lenet(
     kernel = kernel_options(initializer, l2)
     hidden = {"activation": get_activation(activation), **kernel}
     inputs = keras.Input(input_shape, name="pixels")
-    # The paper's scale: the mean of a digit is near 0 and its variance near 1.
+    # As in the paper: digits then have a mean near 0 and a variance near 1.
     x = layers.Rescaling(1.275 / 255, offset=-0.1, name="rescale")(inputs)
     x = layers.Conv2D(6, 5, padding="same", name="c1", **hidden)(x)
     x = pool(2, name="s2")(x)

@@ -1,4 +1,4 @@
-"""Classifiers of images without convolutions: one layer, and several."""
+"""Image classifiers without convolutions: single-layer and multilayer perceptron."""
 
 from collections.abc import Sequence
 
@@ -34,10 +34,18 @@ def build_perceptron(
     Returns:
         An uncompiled model from pixels `(batch, height, width, channels)` in
         [0, 255] to float32 logits `(batch, num_classes)`. The layer `features`
-        gives the pixels in [0, 1], flattened.
+        outputs the flattened pixels, scaled to [0, 1].
 
     Raises:
-        ValueError: If an argument is out of range or names nothing known.
+        ValueError: If an argument is out of range or an unknown name.
+
+    Example:
+        >>> import numpy as np
+        >>> from modelyard.models import build_perceptron
+        >>> model = build_perceptron((8, 8, 1), 10)
+        >>> pixels = np.zeros((2, 8, 8, 1), "uint8")
+        >>> model.predict(pixels, verbose=0).shape
+        (2, 10)
 
     Reference:
         [Rosenblatt, 1958](https://doi.org/10.1037/h0042519)
@@ -67,7 +75,7 @@ def build_mlp(
     Args:
         input_shape: `(height, width, channels)`, any positive sizes.
         num_classes: Number of classes, at least 2.
-        hidden_units: Units of each hidden layer, one layer or more.
+        hidden_units: Units of each hidden layer; at least one layer.
         activation: Activation of the hidden layers, a key of `ACTIVATIONS`.
         initializer: Keras name of the kernels' initializer.
         dropout: Share of each hidden layer dropped in training, in [0, 1).
@@ -77,10 +85,22 @@ def build_mlp(
     Returns:
         An uncompiled model from pixels `(batch, height, width, channels)` in
         [0, 255] to float32 logits `(batch, num_classes)`. The layer `features`
-        is the last hidden one.
+        is the last hidden layer.
 
     Raises:
-        ValueError: If an argument is out of range or names nothing known.
+        ValueError: If an argument is out of range or an unknown name.
+
+    Example:
+        >>> import keras
+        >>> import numpy as np
+        >>> from modelyard.models import build_mlp
+        >>> model = build_mlp((8, 8, 1), 10, hidden_units=(32, 16))
+        >>> loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        >>> model.compile("adam", loss)
+        >>> pixels = np.zeros((4, 8, 8, 1), "uint8")
+        >>> history = model.fit(pixels, np.array([0, 1, 2, 3]), verbose=0)
+        >>> model.output_shape
+        (None, 10)
 
     Reference:
         [Rumelhart et al., 1986](https://doi.org/10.1038/323533a0),

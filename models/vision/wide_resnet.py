@@ -1,4 +1,4 @@
-"""Wide residual networks: fewer layers than a ResNet, with many more filters."""
+"""Wide residual networks: fewer layers than a ResNet, but many more filters."""
 
 import keras
 from keras import layers
@@ -27,33 +27,42 @@ def build_wide_resnet(
     l2: float = 0.0,
     name: str = "wide_resnet",
 ) -> keras.Model:
-    """Builds the network known as WRN-`depth`-`width`.
+    """Builds a wide residual network, WRN-`depth`-`width`.
 
-    Three stages of pre-activation blocks, as in `build_residual_cnn`, with `width`
-    times the filters. The default has 2.7 million weights, WRN-28-10 36.5 million.
+    It has three stages of pre-activation blocks, as in `build_residual_cnn`, with
+    `width` times as many filters. The default has 2.7 million weights, WRN-28-10 has
+    36.5 million.
 
     Args:
         input_shape: `(height, width, channels)`; both sides at least 4, since the
             second and the third stage halve them.
         num_classes: Number of classes, at least 2.
-        depth: 4 more than 6 times the blocks of a stage: 10, 16, 22, 28, 34, 40, ...
-        width: Factor of the filters, at least 1: the stages have 16, 32 and 64
-            times as many.
+        depth: Number of layers, `6 * blocks_per_stage + 4`: 10, 16, 22, 28, ...
+        width: Widening factor, at least 1: the stages have `16 * width`,
+            `32 * width` and `64 * width` filters.
         activation: Activation of the hidden layers, a key of `ACTIVATIONS`.
         initializer: Keras name of the kernels' initializer.
-        dropout: Share of the numbers dropped between the two convolutions of each
-            block in training, in [0, 1); 0.3 in the paper where it helps.
-        l2: Factor of the L2 penalty on the kernels, at least 0; the paper's weight
-            decay of 5e-4 is a factor of 2.5e-4.
+        dropout: Share dropped in training between the two convolutions of each
+            block, in [0, 1); the paper uses 0.3.
+        l2: Factor of the L2 penalty on the kernels, at least 0; the weight decay of
+            5e-4 in the paper corresponds to 2.5e-4.
         name: Model name.
 
     Returns:
         An uncompiled model from pixels `(batch, height, width, channels)` in
         [0, 255] to float32 logits `(batch, num_classes)`. The layer `features`
-        averages the last maps, `64 * width` numbers.
+        averages the last feature maps, `64 * width` units.
 
     Raises:
-        ValueError: If an argument is out of range or names nothing known.
+        ValueError: If an argument is out of range or an unknown name.
+
+    Example:
+        >>> import numpy as np
+        >>> from modelyard.models import build_wide_resnet
+        >>> model = build_wide_resnet((8, 8, 1), 10, depth=10, width=1)
+        >>> pixels = np.zeros((2, 8, 8, 1), "uint8")
+        >>> model.predict(pixels, verbose=0).shape
+        (2, 10)
 
     Reference:
         [Zagoruyko and Komodakis, 2016](https://arxiv.org/abs/1605.07146)
