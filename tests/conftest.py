@@ -13,6 +13,21 @@ from keras import layers
 from modelyard.data.catalogue import CATALOGUE, is_present, tfds_data_dir
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--full", action="store_true", help="also run the tests marked `full`"
+    )
+
+
+def pytest_collection_modifyitems(config, items):
+    """Deselects tests marked `full` without `--full`, whatever `-m` selects."""
+    if config.getoption("full"):
+        return
+    full = [item for item in items if item.get_closest_marker("full")]
+    config.hook.pytest_deselected(items=full)
+    items[:] = [item for item in items if item not in full]
+
+
 def pytest_runtest_setup(item):
     """Skips tests on real data that is not here, unless it has to be."""
     marker = item.get_closest_marker("real_data")

@@ -1,73 +1,138 @@
-"""Small text models of every kind, by a name for the test."""
+"""Small models from every builder, by a name for the test, and inputs for them."""
 
-CASES: dict[str, tuple[str, dict]] = {
-    "ngram": ("ngram_classifier", {"buckets": 64}),
-    "ngram_trigrams": ("ngram_classifier", {"buckets": 64, "ngrams": 3}),
-    "ngram_words": ("ngram_classifier", {"ngrams": 1, "unique": False}),
-    "ngram_vectors": ("ngram_classifier", {"buckets": 64, "embedding_dim": 4}),
-    "cnn": ("text_cnn", {"embedding_dim": 6, "filters": 3, "l2": 1e-3, "dropout": 0.0}),
-    "cnn_one_width": ("text_cnn", {"embedding_dim": 6, "widths": (2,), "dropout": 0.0}),
-    **{
-        f"{cell}_{pooling}": (
-            "recurrent_classifier",
-            {"cell": cell, "pooling": pooling, "embedding_dim": 6, "units": 5},
-        )
-        for cell, pooling in [
-            ("simple_rnn", "last"),
-            ("gru", "mean"),
-            ("lstm", "last"),
-            ("lstm", "max"),
-            ("lstm", "max_mean"),
-            ("lstm", "attention"),
-        ]
-    },
-    "lstm_ngrams": (
-        "recurrent_classifier",
-        {"embedding_dim": 6, "units": 5, "ngrams": 3, "buckets": 64},
+import functools
+
+import keras
+import numpy as np
+
+from modelyard.models import (
+    build_convnet,
+    build_fast_cifar_net,
+    build_image_autoencoder,
+    build_language_model_classifier,
+    build_lenet,
+    build_mlp,
+    build_next_word_trainer,
+    build_ngram_classifier,
+    build_perceptron,
+    build_principal_components,
+    build_recurrent_classifier,
+    build_recurrent_language_model,
+    build_residual_cnn,
+    build_text_cnn,
+    build_transfer_classifier,
+    build_transformer_classifier,
+    build_wide_resnet,
+)
+
+SHAPE = (12, 12, 1)
+VOCABULARY = 30
+PIXELS = np.random.default_rng(0).integers(0, 256, (4, *SHAPE), "uint8")
+# Texts of 11, 5, 1 and 9 words.
+TOKENS = np.random.default_rng(0).integers(1, VOCABULARY, (4, 11), "int32")
+TOKENS[np.arange(11) >= [[11], [5], [1], [9]]] = 0
+
+_image = {"input_shape": SHAPE, "num_classes": 3}
+_text = {"vocabulary_size": VOCABULARY, "num_classes": 3}
+_mlp = functools.partial(build_mlp, **_image, hidden_units=(8, 6))
+_cnn = functools.partial(build_text_cnn, **_text, embedding_dim=6, filters=3)
+_ngram = functools.partial(build_ngram_classifier, **_text, buckets=64)
+_rnn = functools.partial(build_recurrent_classifier, **_text, embedding_dim=6, units=5)
+_transformer = functools.partial(
+    build_transformer_classifier, **_text, embedding_dim=8, num_heads=2
+)
+_language_model = functools.partial(
+    build_recurrent_language_model, VOCABULARY, embedding_dim=4, units=5
+)
+
+IMAGES = {
+    "perceptron": functools.partial(build_perceptron, **_image),
+    "mlp": _mlp,
+    "binary_step": functools.partial(_mlp, activation="binary_step"),
+    "lenet": functools.partial(build_lenet, **_image),
+    "convnet": functools.partial(build_convnet, **_image, widths=(4, 5, 6)),
+    "residual_cnn": functools.partial(
+        build_residual_cnn, **_image, blocks_per_stage=1, widths=(4, 6)
     ),
-    "lstm_keras": (
-        "recurrent_classifier",
-        {"embedding_dim": 6, "units": 5, "implementation": "keras", "pooling": "last"},
+    "wide_resnet": functools.partial(build_wide_resnet, **_image, depth=10, width=1),
+    "fast_cifar_net": functools.partial(
+        build_fast_cifar_net, **_image, widths=(4, 5, 6)
     ),
-    "lstm_forward": (
-        "recurrent_classifier",
-        {"embedding_dim": 6, "units": 5, "bidirectional": False, "pooling": "last"},
+    "transfer": functools.partial(
+        build_transfer_classifier,
+        "efficientnet_lite0",
+        **_image,
+        image_size=40,
+        weights=None,
     ),
-    "gru_forward_twice": (
-        "recurrent_classifier",
-        {
-            "cell": "gru",
-            "embedding_dim": 6,
-            "units": 5,
-            "bidirectional": False,
-            "num_layers": 2,
-        },
+    "image_autoencoder": functools.partial(
+        build_image_autoencoder, SHAPE, 4, widths=(4,)
     ),
-    "lstm_twice": (
-        "recurrent_classifier",
-        {
-            "embedding_dim": 6,
-            "units": 5,
-            "num_layers": 2,
-            "embedding_dropout": 0.3,
-            "dropout": 0.3,
-            "weight_drop": 0.3,
-        },
+    "principal_components": functools.partial(build_principal_components, SHAPE, 4),
+}
+
+TEXTS = {
+    "ngram": _ngram,
+    "ngram_trigrams": functools.partial(_ngram, ngrams=3),
+    "ngram_words": functools.partial(_ngram, ngrams=1, unique=False),
+    "ngram_vectors": functools.partial(_ngram, embedding_dim=4),
+    "cnn": functools.partial(_cnn, l2=1e-3, dropout=0.0),
+    "cnn_one_width": functools.partial(_cnn, widths=(2,), dropout=0.0),
+    "rnn_last": functools.partial(_rnn, cell="simple_rnn", pooling="last"),
+    "gru_mean": functools.partial(_rnn, cell="gru", pooling="mean"),
+    "gru_forward_twice": functools.partial(
+        _rnn, cell="gru", bidirectional=False, num_layers=2
     ),
-    "transformer": (
-        "transformer_classifier",
-        {"embedding_dim": 8, "num_heads": 2, "embedding_dropout": 0.1},
+    "lstm_last": functools.partial(_rnn, pooling="last"),
+    "lstm_max": functools.partial(_rnn, pooling="max"),
+    "lstm_max_mean": functools.partial(_rnn, pooling="max_mean"),
+    "lstm_attention": functools.partial(_rnn, pooling="attention"),
+    "lstm_ngrams": functools.partial(_rnn, ngrams=3, buckets=64),
+    "lstm_forward": functools.partial(_rnn, bidirectional=False, pooling="last"),
+    "lstm_twice": functools.partial(
+        _rnn, num_layers=2, embedding_dropout=0.3, dropout=0.3, weight_drop=0.3
     ),
-    "transformer_attention": (
-        "transformer_classifier",
-        {"embedding_dim": 8, "num_heads": 2, "pooling": "attention", "num_layers": 1},
+    "transformer": functools.partial(_transformer, embedding_dropout=0.1),
+    "transformer_attention": functools.partial(
+        _transformer, pooling="attention", num_layers=1
     ),
-    "transformer_ngrams": (
-        "transformer_classifier",
-        {"embedding_dim": 8, "num_heads": 2, "ngrams": 2, "buckets": 64},
+    "transformer_ngrams": functools.partial(_transformer, ngrams=2, buckets=64),
+    "fourier": functools.partial(_transformer, mixing="fourier", pooling="max_mean"),
+}
+
+LANGUAGE_MODELS = {
+    "language_model": _language_model,
+    "language_model_classifier": functools.partial(
+        build_language_model_classifier, **_text, embedding_dim=4, units=5
     ),
-    "fourier": (
-        "transformer_classifier",
-        {"embedding_dim": 6, "mixing": "fourier", "pooling": "max_mean"},
+    "next_word_trainer": lambda: build_next_word_trainer(
+        _language_model(), num_sampled=4
     ),
 }
+
+CASES = {**IMAGES, **TEXTS, **LANGUAGE_MODELS}
+
+
+def inputs_of(name):
+    """Returns a batch for the model of that name."""
+    return PIXELS if name in IMAGES else TOKENS
+
+
+def fill(model):
+    """Sets the weights that start as zeros or ones, as training would leave them."""
+    rng = np.random.default_rng(0)
+    for weight in model.weights:
+        value = keras.ops.convert_to_numpy(weight)
+        # A table of n-grams starts with random rows for the words alone.
+        is_plain = value.dtype.kind == "f" and np.ptp(value) == 0
+        if is_plain or weight.name == "table":
+            # Vectors, such as variances, around 0.5; matrices as initializers do.
+            mean, spread = 0.5, 0.1
+            if value.ndim > 1:
+                mean, spread = 0.0, np.prod(value.shape[:-1]) ** -0.5
+            weight.assign(rng.normal(mean, spread, value.shape))
+
+
+def predict(model, inputs):
+    """Returns the outputs at inference, without compiling."""
+    return keras.ops.convert_to_numpy(model(inputs, training=False))

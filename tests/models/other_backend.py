@@ -1,8 +1,9 @@
-"""Reloads and trains all models on this process's backend; see test_backends.py.
+"""Runs models on the Keras backend of this process; see test_backends.py.
 
-Writes what it finds to `report.json` in the folder given as the argument.
+Reads `plan.json` in the folder given as argument; writes `report.json` there.
 """
 
+import importlib
 import json
 import sys
 from pathlib import Path
@@ -10,46 +11,73 @@ from pathlib import Path
 import keras
 import numpy as np
 
-folder = Path(sys.argv[1])
-arrays = np.load(folder / "arrays.npz")
-pixels, labels = arrays["pixels"], arrays["labels"]
-report: dict = {
-    "backend": keras.backend.backend(),
-    "differences": {},
-    "losses": {},
-}
+FOLDER = Path(sys.argv[1])
+PLAN = json.loads((FOLDER / "plan.json").read_text())
+ARRAYS = np.load(FOLDER / "arrays.npz")
+REPORT: dict = {"backend": keras.backend.backend(), "reloaded": {}, "built": []}
 
 
-def compare(name):
-    """Records how far the reloaded model's logits are from the saved ones."""
-    model = keras.saving.load_model(folder / f"{name}.keras")
-    difference = np.abs(model.predict(pixels, verbose=0) - arrays[name]).max()
-    report["differences"][name] = float(difference)
+def _reload(name):
+    """Records how far the outputs are from those on the saving backend."""
+    model = keras.saving.load_model(FOLDER / f"{name}.keras")
+    outputs = model.predict(ARRAYS[f"{name}_inputs"], verbose=0)
+    difference = np.abs(outputs - ARRAYS[f"{name}_outputs"]).max()
+    REPORT["reloaded"][name] = float(difference)
 
 
-# These have functions or layers of ours; the files of the others need nothing.
-own = {"binary_step", "fast_cifar_net"}
-for name in set(arrays) - {"pixels", "labels"} - own:
-    compare(name)
-report["ours_before"] = "modelyard.models" in sys.modules
+def _train(name, model, *, steps):
+    """Trains towards random outputs; reports losses and weights that never change."""
+    inputs, outputs = ARRAYS[f"{name}_inputs"], ARRAYS[f"{name}_outputs"]
+    goal = np.random.default_rng(1).normal(size=outputs.shape)
+    model.compile(keras.optimizers.Adam(1e-2), "mse")
+    before = model.get_weights()
+    losses = [float(model.train_on_batch(inputs, goal)) for _ in range(steps)]
+    trained = {weight.path for weight in model.trainable_weights}
+    unchanged = [
+        weight.path
+        for weight, old in zip(model.weights, before, strict=True)
+        if weight.path in trained
+        and np.array_equal(old, keras.ops.convert_to_numpy(weight))
+    ]
+    return {"losses": losses, "unchanged": unchanged}
 
-before = set(sys.modules)
-from modelyard.models import BUILDERS  # noqa: E402
 
-imported = {name.split(".")[0] for name in set(sys.modules) - before}
-report["imported"] = sorted(imported - sys.stdlib_module_names)
-for name in own:
-    compare(name)
-
-options = json.loads((folder / "small.json").read_text())
-for name, build in BUILDERS.items():
-    keras.utils.set_random_seed(0)
-    model = build(pixels.shape[1:], 3, **options.get(name, {}))
-    model.compile(
-        keras.optimizers.Adam(1e-2),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+def _save_trained(name, model):
+    """Saves the model, and its outputs for a check on another backend."""
+    file = FOLDER / f"trained_{name}.keras"
+    model.save(file)
+    inputs = ARRAYS[f"{name}_inputs"]
+    outputs, again = (
+        keras.ops.convert_to_numpy(each(inputs, training=False))
+        for each in (model, keras.saving.load_model(file))
     )
-    history = model.fit(pixels, labels, batch_size=len(pixels), epochs=6, verbose=0)
-    report["losses"][name] = history.history["loss"]
+    np.save(file.with_suffix(".npy"), outputs)
+    return float(np.abs(outputs - again).max())
 
-(folder / "report.json").write_text(json.dumps(report))
+
+for case in PLAN["standard"]:
+    _reload(case)
+REPORT["ours_before"] = "modelyard.models" in sys.modules
+
+loaded = set(sys.modules)
+importlib.import_module("modelyard.models")
+imported = {name.split(".")[0] for name in set(sys.modules) - loaded}
+REPORT["imported"] = sorted(imported - sys.stdlib_module_names)
+
+from cases import CASES  # noqa: E402
+
+for case, options in PLAN["models"].items():
+    if case not in PLAN["standard"]:
+        _reload(case)
+    # The builder gives what the file holds.
+    CASES[case](**options).load_weights(FOLDER / f"{case}.keras")
+    REPORT["built"].append(case)
+REPORT["training"] = {}
+REPORT["reloaded_trained"] = {}
+for case in PLAN["train"]:
+    keras.utils.set_random_seed(0)
+    trained = CASES[case]()
+    REPORT["training"][case] = _train(case, trained, steps=PLAN["steps"])
+    if PLAN["save_trained"]:
+        REPORT["reloaded_trained"][case] = _save_trained(case, trained)
+(FOLDER / "report.json").write_text(json.dumps(REPORT))

@@ -6,7 +6,6 @@ from modelyard.models import (
     build_ngram_classifier,
     build_text_cnn,
     set_naive_bayes_scales,
-    word_contributions,
 )
 
 TEXTS = [[2, 3, 2, 3], [4], [3, 4, 5, 2, 2]]
@@ -19,7 +18,7 @@ def _bag(**options):
 
 
 def _hash(words, buckets):
-    """The published row of an n-gram, in whole numbers of Python."""
+    """The row of an n-gram, computed with Python integers."""
     hashed = words[0]
     for word in words[1:]:
         hashed = (hashed * -1640531535 + word) * -2048144789
@@ -79,33 +78,30 @@ def test_vectors_are_averaged():
 @pytest.mark.parametrize("embedding_dim", [None, 3])
 @pytest.mark.parametrize("unique", [True, False])
 @pytest.mark.parametrize("ngrams", [1, 2, 3])
-def test_contributions_of_the_words_sum_to_the_logits(ngrams, unique, embedding_dim):
+def test_contributions_of_the_words_sum_to_the_features(ngrams, unique, embedding_dim):
     model = build_ngram_classifier(
         6, 2, ngrams=ngrams, unique=unique, embedding_dim=embedding_dim, buckets=50
     )
     _fill(model)
-    parts = keras.ops.convert_to_numpy(word_contributions(model, TOKENS))
-    assert parts.shape == (3, 5, 2)
+    bag = model.get_layer("features")
+    parts = keras.ops.convert_to_numpy(bag.word_contributions(TOKENS))
+    assert parts.shape == (3, 5, embedding_dim or 2)
     assert not np.any(parts[TOKENS == 0])
-    bias = next(w for w in model.weights if w.name == "bias").numpy()
-    expected = model.predict(TOKENS, verbose=0)
+    bias = 0 if embedding_dim else bag.bias.numpy()
+    expected = keras.ops.convert_to_numpy(bag(TOKENS))
     np.testing.assert_allclose(parts.sum(1) + bias, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_repeated_words_share_their_contribution():
     model = build_ngram_classifier(6, 2, ngrams=1)
     _fill(model)
-    parts = keras.ops.convert_to_numpy(word_contributions(model, TOKENS))
+    bag = model.get_layer("features")
+    parts = keras.ops.convert_to_numpy(bag.word_contributions(TOKENS))
     np.testing.assert_allclose(parts[0, 0], parts[0, 2])
     np.testing.assert_allclose(parts[0, 0] * 2, parts[2, 3] * 2, rtol=1e-5)
     _, _, scale = (weight.numpy() for weight in model.weights)
     table = model.weights[0].numpy()
     np.testing.assert_allclose(parts[0, 0], (scale * table)[2] / 2, rtol=1e-5)
-
-
-def test_other_models_have_no_contributions():
-    with pytest.raises(ValueError, match=r"`model` must be one of .*='text_cnn'"):
-        word_contributions(build_text_cnn(6, 2), TOKENS)
 
 
 class _Flat:
@@ -196,6 +192,8 @@ def test_bad_naive_bayes_arguments_are_named(options, message):
 
 
 def test_models_without_ratios_are_refused():
+    with pytest.raises(ValueError, match=r"`model` must come from .*='text_cnn'"):
+        set_naive_bayes_scales(build_text_cnn(6, 2), TEXTS, LABELS)
     with pytest.raises(ValueError, match="without `embedding_dim`"):
         set_naive_bayes_scales(
             build_ngram_classifier(6, 2, ngrams=1, embedding_dim=3), TEXTS, LABELS

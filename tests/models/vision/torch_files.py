@@ -1,4 +1,4 @@
-"""Writes files as `torch.save` does, without PyTorch, honest ones and others."""
+"""Writes files as `torch.save` does, without PyTorch; also malicious ones."""
 
 import collections
 import io
@@ -24,7 +24,7 @@ class LongStorage:
 
 
 def _rebuild_tensor_v2():
-    """Stands in for the function that files name."""
+    """Stands in for the PyTorch function that files name."""
 
 
 FloatStorage.__module__ = LongStorage.__module__ = "torch"
@@ -48,7 +48,7 @@ def tensor(array):
 
 
 class _Pickler(pickle.Pickler):
-    """Takes storages out of the pickle, as PyTorch's does."""
+    """Keeps storages out of the pickle, as PyTorch does."""
 
     def __init__(self, stream, storages, view):
         super().__init__(stream, protocol=2)
@@ -64,7 +64,7 @@ class _Pickler(pickle.Pickler):
 
 
 def _pickle(obj, storages, view):
-    """Pickles `obj` while modules with PyTorch's names stand by."""
+    """Pickles `obj` while stand-ins for the PyTorch modules are importable."""
     package: Any = types.ModuleType("torch")
     inner: Any = types.ModuleType("torch._utils")
     package.FloatStorage, package.LongStorage = FloatStorage, LongStorage
