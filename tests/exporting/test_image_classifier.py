@@ -1,5 +1,4 @@
 import json
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -8,11 +7,13 @@ import pytest
 import tensorflow as tf
 
 from modelyard.evaluation.heat_maps import explain_images
-from modelyard.exporting import image_classifier as export
-from modelyard.exporting import publishing
-from modelyard.serving.check.saved_model import check_saved_model
+from modelyard.exporting import image_classifier
+from modelyard.exporting.image_classifier import export_image_classifier
+from modelyard.exporting.publishing import GateError, bytes_example
+from modelyard.serving.description import ExportDescription, read_description
+from modelyard.serving.native.library import NativeError
+from modelyard.serving.native.loader import NativeModel
 from modelyard.serving.predict.predictor import load_predictor
-from modelyard.training.files import StorageError
 
 _NAMES = ("cat", "dog", "höhle")
 
@@ -22,89 +23,92 @@ def model():
     keras.utils.set_random_seed(0)
     inputs = keras.Input((6, 5, 1), name="pixels")
     x = keras.layers.Rescaling(1 / 255)(inputs)
-    x = keras.layers.Flatten()(x)
-    x = keras.layers.Dense(4, activation="relu", name="features")(x)
-    return keras.Model(inputs, keras.layers.Dense(3, name="logits")(x))
+    x = keras.layers.Conv2D(4, 3, activation="relu", name="maps")(x)
+    x = keras.layers.GlobalAveragePooling2D(name="features")(x)
+    logits = keras.layers.Dense(3, kernel_initializer="random_normal", name="logits")(x)
+    return keras.Model(inputs, 50 * logits)
 
 
 @pytest.fixture(scope="module")
-def images():
-    rng = np.random.default_rng(0)
-    return rng.integers(0, 256, (4, 6, 5, 1)).astype("uint8")
-
-
-@pytest.fixture(scope="module")
-def published(model, images, tmp_path_factory):
+def published(model, images, publish, tmp_path_factory):
     folder = tmp_path_factory.mktemp("export")
     (folder / "metrics.json").write_text("{}")
-    base = folder / "saved_models" / "animals"
-    return _publish(model, images, base, [folder / "metrics.json"])
-
-
-def _publish(model, images, base, extra_files=(), **options):
-    return export.export_image_classifier(
+    return publish(
+        export_image_classifier,
         model,
-        base,
+        folder / "saved_models" / "animals",
+        task="classify-images",
         class_names=_NAMES,
         golden_images=images,
-        extra_files=extra_files,
-        **options,
+        extra_files=[folder / "metrics.json"],
+        explain=True,
     )
 
 
-def test_first_export_is_version_one_and_passes_its_check(published):
-    assert published.name == "1"
-    assert [path.name for path in published.parent.iterdir()] == ["1"]
-    result = check_saved_model(published)
-    assert [rule.rule for rule in result.rules if rule.ok is not True] == []
+@pytest.fixture(scope="module")
+def served(published):
+    with NativeModel(published.path) as loaded:
+        yield loaded
 
 
-def test_signatures_answer_like_the_model(published, model, images):
-    loaded = tf.saved_model.load(str(published))
-    logits = model(images.astype("float32"))
-    expected = tf.nn.softmax(logits).numpy()
-    encoded = tf.stack([tf.io.encode_png(image) for image in images])
+def _encode(images):
+    return [tf.io.encode_png(image).numpy() for image in images]
+
+
+def test_first_export_is_version_one_and_follows_every_rule(published):
+    assert published.path.name == "1"
+    assert [path.name for path in published.path.parent.iterdir()] == ["1"]
+    assert [rule.rule for rule in published.gate.rules if rule.ok is not True] == []
+
+
+def test_export_is_described_and_documents_travel_along(published):
+    assert read_description(published.path) == ExportDescription(
+        "classify-images", kind="classes", inputs="images", class_names=_NAMES
+    )
+    extra = published.path / "assets.extra"
+    assert json.loads((extra / "metrics.json").read_text()) == {}
+    assert (extra / "labels.txt").read_text().splitlines() == list(_NAMES)
+
+
+def test_signatures_answer_like_the_model(served, model, images):
+    assert set(served.signatures) == {
+        *("serving_default", "serve_bytes", "classify", "embed", "explain")
+    }
+    pixels = images.astype("float32")
+    expected = tf.nn.softmax(model(pixels)).numpy()
+    assert np.ptp(expected, axis=0).max() > 0.01
+    encoded = _encode(images)
+    examples = [bytes_example("image", image) for image in encoded]
     answers = [
-        loaded.signatures["serving_default"](pixels=tf.constant(images, tf.float32)),
-        loaded.signatures["serve_bytes"](image_bytes=encoded),
-        loaded.signatures["classify"](
-            inputs=tf.constant(
-                [publishing.bytes_example("image", e.numpy()) for e in encoded]
-            )
-        ),
+        served.run("serving_default", {"pixels": pixels}),
+        served.run("serve_bytes", {"image_bytes": np.array(encoded, object)}),
+        served.run("classify", {"inputs": np.array(examples, object)}),
+        served.run("explain", {"pixels": pixels}),
     ]
     for answer in answers:
         np.testing.assert_allclose(answer["scores"], expected, atol=1e-6)
-        assert answer["scores"].dtype == tf.float32
-        names = [name.decode() for name in answer["classes"].numpy()[-1]]
-        assert names == list(_NAMES)
-    features = loaded.signatures["embed"](pixels=tf.constant(images, tf.float32))
-    assert features["embedding"].shape == (4, 4)
+        assert answer["scores"].dtype == np.float32
+        for row in answer["classes"]:
+            assert [name.decode() for name in row] == list(_NAMES)
 
 
-def test_explaining_export_gives_heat_maps_beside_the_scores(images, tmp_path):
-    keras.utils.set_random_seed(0)
-    inputs = keras.Input((6, 5, 1), name="pixels")
-    x = keras.layers.Rescaling(1 / 255)(inputs)
-    x = keras.layers.Conv2D(4, 3, activation="relu", name="maps")(x)
-    x = keras.layers.GlobalAveragePooling2D(name="features")(x)
-    model = keras.Model(inputs, keras.layers.Dense(3, name="logits")(x))
-    path = _publish(model, images, tmp_path / "animals", explain=True)
-    result = check_saved_model(path)
-    assert [rule.rule for rule in result.rules if rule.ok is not True] == []
-    pixels = tf.constant(images, tf.float32)
-    answer = tf.saved_model.load(str(path)).signatures["explain"](pixels=pixels)
-    np.testing.assert_allclose(answer["scores"], tf.nn.softmax(model(pixels)), 1e-5)
-    np.testing.assert_allclose(
-        answer["heat_maps"], explain_images(model, images), atol=1e-5
-    )
-    assert answer["classes"].shape == (4, 3)
+def test_embeddings_are_the_features_of_the_model(served, model, images):
+    pixels = images.astype("float32")
+    features = keras.Model(model.input, model.get_layer("features").output)
+    embedding = served.run("embed", {"pixels": pixels})["embedding"]
+    np.testing.assert_allclose(embedding, features(pixels), atol=1e-6)
 
 
-def test_bad_image_bytes_are_an_invalid_argument(published):
-    loaded = tf.saved_model.load(str(published))
-    with pytest.raises(tf.errors.InvalidArgumentError):
-        loaded.signatures["serve_bytes"](image_bytes=tf.constant([b"no picture"]))
+def test_explanations_are_the_heat_maps_of_the_model(served, model, images):
+    answer = served.run("explain", {"pixels": images.astype("float32")})
+    heat_maps = explain_images(model, images)
+    assert np.ptp(heat_maps) > 0.1
+    np.testing.assert_allclose(answer["heat_maps"], heat_maps, atol=1e-5)
+
+
+def test_bad_image_bytes_are_an_error(served):
+    with pytest.raises(NativeError):
+        served.run("serve_bytes", {"image_bytes": np.array([b"no picture"], object)})
 
 
 def test_odd_pictures_are_answered_or_named_by_the_served_graph(published, tmp_path):
@@ -123,7 +127,7 @@ def test_odd_pictures_are_answered_or_named_by_the_served_graph(published, tmp_p
     bad = [tmp_path / "text.png", tmp_path / "cut.png"]
     bad[0].write_text("These are words.")
     bad[1].write_bytes((tmp_path / "plain.png").read_bytes()[:40])
-    with load_predictor(published) as predictor:
+    with load_predictor(published.path) as predictor:
         answers = predictor.predict([*good, *bad])
     expected = next(a for a in answers if a.input.endswith("plain.png"))
     for answer in answers[: len(good)]:
@@ -133,38 +137,46 @@ def test_odd_pictures_are_answered_or_named_by_the_served_graph(published, tmp_p
         assert str(path) in answer.error
 
 
-def test_documents_and_labels_travel_along(published):
-    extra = published / "assets.extra"
-    assert json.loads((extra / "metrics.json").read_text()) == {}
-    assert (extra / "labels.txt").read_text().splitlines() == list(_NAMES)
-
-
-def test_folders_can_be_read_by_a_server_of_another_user(published):
-    assert published.stat().st_mode & 0o055 == 0o055
-
-
-def test_next_export_takes_the_next_free_number(model, images, tmp_path):
-    (tmp_path / "7").mkdir()
-    (tmp_path / "notes").mkdir()
-    assert _publish(model, images, tmp_path).name == "8"
-
-
 def test_export_that_answers_otherwise_is_refused(model, images, tmp_path, monkeypatch):
-    honest = export._golden_requests
+    honest = image_classifier._golden_requests
 
     def shifted(*arguments):
         golden = honest(*arguments)
         golden["embed"][1]["embedding"] += 0.01
         return golden
 
-    monkeypatch.setattr(export, "_golden_requests", shifted)
+    monkeypatch.setattr(image_classifier, "_golden_requests", shifted)
     base = tmp_path / "animals"
-    with pytest.raises(export.GateError, match=r"golden: .*`embed`.*0\.01"):
-        _publish(model, images, base)
+    with pytest.raises(GateError, match=r"golden: .*`embed`.*0\.01"):
+        export_image_classifier(
+            model,
+            base,
+            task="classify-images",
+            class_names=_NAMES,
+            golden_images=images,
+            extra_files=[],
+        )
     assert not base.exists()
 
 
-def test_place_that_cannot_be_written_is_named(model, images, tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(StorageError, match=r"file/animals"):
-        _publish(model, images, Path(tmp_path / "file" / "animals"))
+def test_explanations_are_exported_on_request_only(
+    model, images, tmp_path, monkeypatch
+):
+    seen = {}
+
+    def publish_export(base, _, **kwargs):
+        seen.update(kwargs)
+        return base
+
+    monkeypatch.setattr(image_classifier, "publish_export", publish_export)
+    export_image_classifier(
+        model,
+        tmp_path,
+        task="classify-images",
+        class_names=_NAMES,
+        golden_images=images,
+        extra_files=[],
+    )
+    assert set(seen["golden"]) == {
+        *("serving_default", "serve_bytes", "classify", "embed")
+    }

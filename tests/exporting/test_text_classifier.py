@@ -9,7 +9,8 @@ from modelyard.evaluation.attributions import Attributor
 from modelyard.exporting import text_classifier as text_export
 from modelyard.exporting.publishing import GateError, bytes_example
 from modelyard.exporting.text_classifier import export_text_classifier
-from modelyard.serving.check.saved_model import check_saved_model
+from modelyard.serving.description import ExportDescription, read_description
+from modelyard.serving.native.library import NativeError
 from modelyard.serving.native.loader import NativeModel
 from modelyard.serving.predict.predictor import load_predictor
 
@@ -33,13 +34,15 @@ def model(text_model):
 
 
 @pytest.fixture(scope="module")
-def published(model, word_encoder, vocabulary, tmp_path_factory):
+def published(model, word_encoder, vocabulary, publish, tmp_path_factory):
     folder = tmp_path_factory.mktemp("export")
     (folder / "metrics.json").write_text("{}")
-    return export_text_classifier(
+    return publish(
+        export_text_classifier,
         model,
         word_encoder,
         folder / "saved_models" / "reviews",
+        task="classify-text",
         class_names=_NAMES,
         golden_texts=_TEXTS,
         extra_files=[folder / "metrics.json"],
@@ -49,7 +52,7 @@ def published(model, word_encoder, vocabulary, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def served(published):
-    with NativeModel(published) as loaded:
+    with NativeModel(published.path) as loaded:
         yield loaded
 
 
@@ -57,12 +60,17 @@ def _strings(texts):
     return np.array([t if isinstance(t, bytes) else t.encode() for t in texts], object)
 
 
-def test_first_export_is_version_one_and_passes_its_check(published):
-    assert published.name == "1"
-    assert [path.name for path in published.parent.iterdir()] == ["1"]
-    result = check_saved_model(published)
-    assert [rule.rule for rule in result.rules if rule.ok is not True] == []
-    extra = published / "assets.extra"
+def test_first_export_is_version_one_and_follows_every_rule(published):
+    assert published.path.name == "1"
+    assert [path.name for path in published.path.parent.iterdir()] == ["1"]
+    assert [rule.rule for rule in published.gate.rules if rule.ok is not True] == []
+
+
+def test_export_is_described_and_documents_travel_along(published):
+    assert read_description(published.path) == ExportDescription(
+        "classify-text", kind="classes", inputs="texts", class_names=_NAMES
+    )
+    extra = published.path / "assets.extra"
     assert json.loads((extra / "metrics.json").read_text()) == {}
     assert (extra / "labels.txt").read_text().splitlines() == list(_NAMES)
 
@@ -88,7 +96,7 @@ def test_signatures_answer_like_the_model(served, model, word_encoder):
     np.testing.assert_allclose(embedding, features(tokens), atol=1e-6)
 
 
-def test_explanations_show_words_and_what_they_did(served, model, word_encoder):
+def test_explanations_show_words_with_their_attributions(served, model, word_encoder):
     texts = ["a good old film !", "bad"]
     answer = served.run("explain", {"text": _strings(texts)})
     shown = [[word.decode() for word in row] for row in answer["tokens"]]
@@ -101,7 +109,7 @@ def test_explanations_show_words_and_what_they_did(served, model, word_encoder):
 
 
 def test_odd_texts_are_answered_alone_and_together(published, served):
-    with load_predictor(published) as predictor:
+    with load_predictor(published.path) as predictor:
         answers = predictor.predict([*_ODD, *_TEXTS])
     assert not [answer.error for answer in answers if answer.error]
     assert all(answer.label in _NAMES for answer in answers)
@@ -118,10 +126,9 @@ def test_odd_texts_are_answered_alone_and_together(published, served):
                 )
 
 
-def test_bad_example_is_an_invalid_argument(published):
-    loaded = tf.saved_model.load(str(published))
-    with pytest.raises(tf.errors.InvalidArgumentError):
-        loaded.signatures["classify"](inputs=tf.constant([b"no example"]))
+def test_bad_example_is_an_error(served):
+    with pytest.raises(NativeError):
+        served.run("classify", {"inputs": np.array([b"no example"], object)})
 
 
 def test_encoder_may_be_a_function_with_a_layer(text_model, vocabulary, tmp_path):
@@ -140,6 +147,7 @@ def test_encoder_may_be_a_function_with_a_layer(text_model, vocabulary, tmp_path
         keras.Model(inputs, logits),
         encode,
         tmp_path / "plain",
+        task="classify-text",
         class_names=_NAMES,
         golden_texts=_TEXTS,
     )
@@ -166,6 +174,7 @@ def test_export_that_answers_otherwise_is_refused(
             model,
             word_encoder,
             tmp_path / "reviews",
+            task="classify-text",
             class_names=_NAMES,
             golden_texts=_TEXTS,
         )
