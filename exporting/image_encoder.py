@@ -56,7 +56,7 @@ def export_image_encoder(
 
     def reconstruct(pixels):
         images = model(pixels, training=False)
-        rounded = tf.cast(tf.round(images), tf.uint8)
+        rounded = tf.saturate_cast(tf.round(images), tf.uint8)
         files = tf.map_fn(tf.io.encode_png, rounded, fn_output_signature=tf.string)
         return {"reconstruction": images, "reconstruction_bytes": files}
 
