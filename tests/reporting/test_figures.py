@@ -64,7 +64,7 @@ def test_small_pictures_are_enlarged_pixel_by_pixel():
     assert pixels.sum() == 32 * 32 * 3
 
 
-def test_overlay_is_dark_where_nothing_counts_and_bright_where_much_does():
+def test_overlay_is_dark_where_the_heat_map_is_0_and_bright_where_it_is_1():
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (8, 6, 3)).astype("uint8")
     heat = np.zeros((8, 6))
@@ -84,7 +84,7 @@ def test_overlay_of_a_grey_picture():
     assert pixels.max() < 0.05
 
 
-def test_single_mistakes_are_seen_in_the_confusion_colours():
+def test_single_mistakes_are_visible_in_the_confusion_colours():
     colours = confusion_colours(np.array([[999, 1, 0], [0, 1000, 0], [0, 0, 0]]))
     assert colours[0, 1, 3] > 0.15
     assert colours[0, 2, 3] == 0

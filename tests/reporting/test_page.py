@@ -194,7 +194,7 @@ def test_pictures_stand_side_by_side_over_one_caption(render):
     assert [a.get("class") for a in page.all("figure")] == ["wrong", None]
 
 
-def test_texts_show_what_their_words_did(render):
+def test_words_are_coloured_by_their_influence(render):
     words = [("good", 1.0), ("old", -0.25), ("film", 0.0)]
     shown = ColouredText(words, caption="neg → pos", note="75.0%")
     text, page = render(_make_page(Section(title="Mistakes", texts=[shown])))
