@@ -2,8 +2,9 @@
 
 import os
 
-# As the command line has it; TensorFlow reads it when it is imported.
+# As the command line has them; TensorFlow reads them when it is imported.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import pytest

@@ -123,9 +123,7 @@ def train_text(config, resume=None):
         tokens = text_steps.tokenize(splits, config.data, config.pretraining)
         model = text_steps.compile_model(config, splits, tokens, options)
         run.begin(model)
-        progress, facts = text_steps.train(
-            run, config, splits, tokens, model, options
-        )
+        progress, facts = text_steps.train(run, config, splits, tokens, model, options)
         scores = text_steps.predict_scores(config, model, tokens.test)
     accuracy = np.mean(scores.argmax(axis=-1) == splits.test.labels)
     return TrainedText(run.folder, model, progress, facts, float(accuracy))

@@ -1,125 +1,83 @@
-"""Whole runs of the text pipeline, in this process."""
+"""Runs of `classify-text`; what all pipelines do is in test_contract."""
 
 import json
 
 import keras
 import numpy as np
-import pandas as pd
 import pytest
-from rich.console import Console
 
-from modelyard.pipelines import classify_text, cli
-from modelyard.pipelines.configs import parse_config
-from modelyard.serving.check.saved_model import check_saved_model
+import modelyard.models  # noqa: F401  Registers the layers.
+from modelyard.data.settings import make_config
+from modelyard.pipelines import cli, find_pipeline
+from modelyard.pipelines.classify_text import steps
+from modelyard.pipelines.classify_text.config import MODELS, Config
+from modelyard.pipelines.common.command import parse_config
 from modelyard.serving.predict.predictor import load_predictor
 from modelyard.training.run_folder import RunError
 
-_QUIET = Console(quiet=True)
-_GOOD = ("great", "moving", "wonderful", "fresh")
-_BAD = ("dull", "awful", "noisy", "stale")
-_NEUTRAL = ("film", "plot", "actor", "scene", "music", "the", "a")
+from .conftest import BAD, GOOD, NEUTRAL, arguments_in, run_in, train_text
+
 _SMALL = ("--embedding-dim", "8", "--units", "4")
+_TEXT_CNN = ("--model", "text_cnn", "--embedding-dim", "8")
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    return tmp_path_factory.mktemp("pipeline")
+    return tmp_path_factory.mktemp("classify-text")
 
 
-@pytest.fixture(scope="module")
-def table(root):
-    """Spec of 300 made-up reviews, whose class a few words tell."""
-    rng = np.random.default_rng(0)
-    rows = []
-    for i in range(300):
-        words = [*rng.choice(_NEUTRAL, rng.integers(3, 40))]
-        words.insert(rng.integers(len(words)), rng.choice((_BAD, _GOOD)[i % 2]))
-        rows.append({"review": " ".join(words), "verdict": ("bad", "good")[i % 2]})
-    path = root / "reviews.csv"
-    pd.DataFrame(rows).to_csv(path, index=False)
-    return f"csv:{path}?text=review&label=verdict"
+def _train(root, table, *flags):
+    arguments = arguments_in(root, "--dataset", table, *flags)
+    config, _ = parse_config(find_pipeline("classify-text"), arguments)
+    return train_text(config)
 
 
-def _config(root, table, *flags):
-    roots = ("--runs-dir", root / "runs", "--saved-models-dir", root / "saved_models")
-    arguments = ("--dataset", table, "--validation-share", "0.2", *roots, *flags)
-    return parse_config(classify_text, [str(a) for a in arguments])[0]
+def _weights(trained):
+    return np.concatenate([weight.ravel() for weight in trained.model.get_weights()])
 
 
-def _run(root, table, *flags):
-    return classify_text.run(_config(root, table, *flags), console=_QUIET)
-
-
-def _read(folder, name):
-    return json.loads((folder / name).read_text())
-
-
-def _weights(folder):
-    model = keras.models.load_model(folder / "model.keras")
-    return np.concatenate([weight.ravel() for weight in model.get_weights()])
-
-
-@pytest.fixture(scope="module")
-def finished(root, table):
-    """A run of the default model with its export."""
-    return _run(root, table, "--export-name", "verdicts", "--epochs", "3")
-
-
-@pytest.fixture(scope="module")
-def export(finished, root):
-    assert finished
-    return root / "saved_models" / "verdicts"
-
-
-def test_run_learns_and_leaves_all_files(finished):
-    metrics = _read(finished, "metrics.json")
+def test_run_learns_and_is_measured_beside_a_linear_baseline(sample):
+    metrics = sample("classify-text").read("metrics.json")
     assert metrics["test"]["accuracy"] > 0.9
     assert metrics["test"]["roc_auc"] > 0.95
     assert metrics["linear_baseline"]["accuracy"] > 0.9
     assert metrics["timing"]["epochs"] == 3
-    for name in ("report.html", "MODEL_CARD.md", "vocabulary.json", "model.keras"):
-        assert (finished / name).stat().st_size > 0, name
 
 
-def test_vocabulary_is_of_training_texts_only(finished):
-    words = set(_read(finished, "vocabulary.json")[2:])
-    assert words <= {*_GOOD, *_BAD, *_NEUTRAL}
-    assert {*_GOOD, *_BAD} <= words
+def test_vocabulary_is_of_training_texts_only(sample):
+    words = set(sample("classify-text").read("vocabulary.json")[2:])
+    assert words <= {*GOOD, *BAD, *NEUTRAL}
+    assert {*GOOD, *BAD} <= words
 
 
-def test_report_shows_lengths_mistakes_and_the_linear_model(finished):
-    page = (finished / "report.html").read_text()
-    for title in ("Beside a linear model", "Accuracy by length", "Most confident"):
-        assert title in page
+def test_report_shows_lengths_mistakes_and_the_baseline(sample):
+    page = (sample("classify-text").folder / "report.html").read_text()
+    for title in ("Linear baseline", "Accuracy by length", "Most confident mistakes"):
+        assert f"<h2>{title}</h2>" in page
 
 
-def test_metrics_are_those_of_the_saved_model(finished):
-    assert classify_text.evaluate(finished) == _read(finished, "metrics.json")["test"]
-
-
-def test_export_passes_the_check_and_takes_any_string(export):
-    result = check_saved_model(export)
-    assert result.ok, [rule for rule in result.rules if rule.ok is False]
+def test_export_takes_any_string(sample):
     texts = ["a great film", "AN <br />AWFUL film!", "", b"\xff\xfe", "x" * 1_000_000]
-    with load_predictor(export) as predictor:
+    with load_predictor(sample("classify-text").export) as predictor:
         good, bad, *odd = predictor.predict(texts)
     assert (good.label, bad.label) == ("good", "bad")
     assert all(not answer.error for answer in odd)
 
 
-def test_command_predicts_arguments_and_lines_of_a_file(export, tmp_path, capsys):
+def test_command_predicts_arguments_and_lines_of_a_file(sample, tmp_path, capsys):
     lines = tmp_path / "lines.txt"
     lines.write_bytes(b"a dull plot\n\na fresh scene \xff\n")
-    code = cli.main(["predict", str(export), "a great film", "--file", str(lines)])
-    assert code == 0
+    export = str(sample("classify-text").export)
+    assert cli.main(["predict", export, "a great film", "--file", str(lines)]) == 0
     answers = capsys.readouterr().out.splitlines()
     assert [answer.split(": ")[1].split()[0] for answer in answers] == [
         *("good", "bad", "good")
     ]
 
 
-def test_command_shows_the_beginning_of_a_long_text(export, capsys):
-    assert cli.main(["predict", str(export), "great\n" * 1000, "a dull\nplot"]) == 0
+def test_command_shows_the_beginning_of_a_long_text(sample, capsys):
+    export = str(sample("classify-text").export)
+    assert cli.main(["predict", export, "great\n" * 1000, "a dull\nplot"]) == 0
     long, short = capsys.readouterr().out.splitlines()
     text, _, answer = long.partition(": ")
     assert text == ("great " * 16 + "...")
@@ -127,25 +85,34 @@ def test_command_shows_the_beginning_of_a_long_text(export, capsys):
     assert short.startswith("a dull plot: bad")
 
 
-def test_command_needs_a_text(export, tmp_path, capsys):
+def test_command_needs_a_text(sample, tmp_path, capsys):
     (tmp_path / "blank.txt").write_text("\n \n")
+    export = str(sample("classify-text").export)
     for arguments in ((), ("--file", str(tmp_path / "blank.txt"))):
-        assert cli.main(["predict", str(export), *arguments]) == 1
+        assert cli.main(["predict", export, *arguments]) == 1
         assert "`inputs` must be at least one" in capsys.readouterr().err
 
 
-def test_data_shows_sizes_lengths_and_excerpts(table, capsys):
-    assert cli.main(["data", table]) == 0
+def test_data_shows_sizes_lengths_and_excerpts(reviews_table, capsys):
+    assert cli.main(["data", reviews_table]) == 0
     shown = capsys.readouterr().out
     assert "train 2" in shown
     assert "bad: " in shown
-    assert cli.main(["data", table, "--output", "sheet.png"]) == 1
+    assert cli.main(["data", reviews_table, "--output", "sheet.png"]) == 1
     assert "`output` is for contact sheets" in capsys.readouterr().err
 
 
+# A recurrent network has everything that an export may have; the others come in full.
+@pytest.mark.parametrize(
+    "model",
+    [
+        pytest.param(model, marks=[pytest.mark.full] if model != "lstm" else [])
+        for model in MODELS
+        if model != "ngram"
+    ],
+)
 @pytest.mark.slow
-@pytest.mark.parametrize("model", [m for m in classify_text.MODELS if m != "ngram"])
-def test_every_model_runs_and_is_exported(model, root, table):
+def test_every_model_runs_and_is_exported(model, root, reviews_table):
     one_layer = ("--embedding-dim", "8", "--num-layers", "1")
     ngrams = ("--ngrams", "2", "--buckets", "64")
     options = {
@@ -154,34 +121,40 @@ def test_every_model_runs_and_is_exported(model, root, table):
         "fnet": one_layer,
         "gru": (*_SMALL, *ngrams),
     }
-    folder = _run(
+    folder = run_in(
         root,
-        table,
+        "classify-text",
+        *("--dataset", reviews_table, "--validation-share", "0.2"),
         *("--model", model, "--epochs", "1", *options.get(model, _SMALL)),
         *("--max-train-examples", "64", "--no-baseline"),
     )
-    result = check_saved_model(_read(folder, "export.json")["path"])
-    assert result.ok, [rule for rule in result.rules if rule.ok is False]
+    # The gate has checked it.
+    assert json.loads((folder / "export.json").read_text())["path"].endswith("/1")
 
 
-def test_same_seed_gives_the_same_weights(table, tmp_path):
-    flags = ("--no-export", "--no-baseline", "--model", "text_cnn", *_SMALL[:2])
-    first = _weights(_run(tmp_path, table, *flags))
-    second = _weights(_run(tmp_path, table, *flags))
+@pytest.mark.parametrize("model", [m for m in MODELS if m != "ngram"])
+def test_every_model_has_a_builder_that_takes_its_options(model):
+    config = make_config(Config, {"model": model, "dropout": 0.1, "embedding_dim": 8})
+    assert steps.model_options(config) == {"dropout": 0.1, "embedding_dim": 8}
+
+
+def test_seed_decides_the_weights(reviews_table, tmp_path):
+    first, second = (
+        _weights(_train(tmp_path, reviews_table, *_TEXT_CNN, "--epochs", "1"))
+        for _ in range(2)
+    )
     np.testing.assert_array_equal(first, second)
-    other = _weights(_run(tmp_path, table, *flags, "--seed", "1"))
+    flags = (*_TEXT_CNN, "--epochs", "1", "--seed", "1")
+    other = _weights(_train(tmp_path, reviews_table, *flags))
     assert other.shape != first.shape or not np.allclose(other, first)
 
 
-def test_word_vectors_learn_at_their_own_rate(table, tmp_path):
-    flags = ("--no-export", "--no-baseline", "--model", "text_cnn", *_SMALL[:2])
+def test_word_vectors_learn_at_their_own_rate(reviews_table, tmp_path):
     sgd = ("--optimizer", "sgd", "--weight-decay", "0", "--learning-rate", "0.1")
-    scale = ("--embedding-rate-scale", "1e-9")
+    flags = (*_TEXT_CNN, *sgd, "--embedding-rate-scale", "1e-9")
     first, second = (
-        keras.models.load_model(
-            _run(tmp_path, table, *flags, *sgd, *scale, "--epochs", n) / "model.keras"
-        )
-        for n in ("1", "2")
+        _train(tmp_path, reviews_table, *flags, "--epochs", epochs).model
+        for epochs in ("1", "2")
     )
 
     def changed(name):
@@ -214,15 +187,15 @@ def test_word_vectors_learn_at_their_own_rate(table, tmp_path):
 )
 def test_settings_out_of_range_are_refused(fields, message):
     with pytest.raises(ValueError, match=message):
-        classify_text.Config(**fields)
+        make_config(Config, fields)
 
 
 def test_other_backends_are_refused_before_anything_is_written(
-    table, tmp_path, monkeypatch
+    reviews_table, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     with pytest.raises(RunError, match=r"backend tensorflow.*KERAS_BACKEND=jax"):
-        _run(tmp_path, table)
+        run_in(tmp_path, "classify-text", "--dataset", reviews_table)
     assert not list(tmp_path.iterdir())
 
 
@@ -233,9 +206,9 @@ def test_other_backends_are_refused_before_anything_is_written(
         (("--model", "text_cnn", "--units", "4"), "`units` is not an option"),
     ],
 )
-def test_what_does_not_fit_is_refused_before_anything_is_written(
-    flags, message, table, tmp_path
+def test_setting_that_does_not_fit_is_refused_before_writing(
+    flags, message, reviews_table, tmp_path
 ):
     with pytest.raises(ValueError, match=message):
-        _run(tmp_path, table, *flags)
+        run_in(tmp_path, "classify-text", "--dataset", reviews_table, *flags)
     assert not list(tmp_path.iterdir())

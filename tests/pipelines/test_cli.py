@@ -3,19 +3,18 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import PIL.Image
 import pytest
 
-import modelyard.pipelines.classify_images as pipeline_file
-from modelyard.data.names import require_known
 from modelyard.pipelines import cli
 
-_SMOKE = ("--dataset", "digits", "--recipe", "smoke", "--max-train-examples", "256")
+from .conftest import DIGITS, arguments_in
+
 _CLI = (sys.executable, "-m", "modelyard.pipelines.cli")
 # Reports what a command imported and the processor time it took, on the last line.
 _MEASURED = """
@@ -50,34 +49,25 @@ def _main(*arguments):
         return error.code
 
 
-def _roots(root):
-    return ("--runs-dir", root / "runs", "--saved-models-dir", root / "saved_models")
+@pytest.fixture(scope="module")
+def started(tmp_path_factory):
+    """A run that a process of the command line has made."""
+    root = tmp_path_factory.mktemp("cli")
+    flags = (*DIGITS, "--max-train-examples", "256", "--model", "perceptron")
+    answer = _call(*_CLI, "run", "classify-images", *arguments_in(root, *flags))
+    assert answer.returncode == 0, answer.stderr
+    (folder,) = root.glob("runs/*/*/*")
+    return root, folder, answer
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    """Folder with a finished run that was exported, as the command left it."""
-    root = tmp_path_factory.mktemp("cli")
-    arguments = ("--model", "perceptron", *_SMOKE, *_roots(root))
-    answer = _call(*_CLI, "run", "classify-images", *arguments)
-    assert answer.returncode == 0, answer.stderr
-    (root / "output.txt").write_text(answer.stdout)
-    (root / "errors.txt").write_text(answer.stderr)
+def pictures(tmp_path_factory):
+    """A dark and a light picture, and a file that is none."""
+    root = tmp_path_factory.mktemp("pictures")
     for i, level in enumerate((0, 255)):
         PIL.Image.fromarray(np.full((8, 8), level, "uint8")).save(root / f"{i}.png")
     (root / "broken.png").write_bytes(b"not a picture")
     return root
-
-
-@pytest.fixture(scope="module")
-def run(root):
-    (folder,) = root.glob("runs/*/*/*")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def export(root):
-    return root / "saved_models" / "digits-perceptron"
 
 
 @pytest.mark.slow
@@ -94,16 +84,6 @@ def test_help_is_quick_and_imports_nothing_heavy(arguments):
         if seconds[-1] < 0.5:
             break
     assert min(seconds) < 0.5
-
-
-@pytest.mark.slow
-def test_script_is_the_same_as_the_command():
-    script = Path(pipeline_file.__file__)
-    as_script = _call(sys.executable, script, "--help")
-    as_command = _call(*_CLI, "run", "classify-images", "--help")
-    assert as_script.returncode == as_command.returncode == 0, as_script.stderr
-    assert as_script.stdout == as_command.stdout
-    assert "--max-train-examples" in as_command.stdout
 
 
 def test_help_names_every_command(capsys):
@@ -161,11 +141,6 @@ def test_unknown_name_is_answered_with_the_nearest(
     assert not list(tmp_path.iterdir())
 
 
-def test_name_without_a_near_one_gets_no_suggestion():
-    with pytest.raises(ValueError, match=r"Received: model='xyz'\.$"):
-        require_known("model", "xyz", ["lenet"])
-
-
 def test_list_names_pipelines_data_sets_models_and_recipes(capsys):
     assert _main("list") == 0
     output = capsys.readouterr().out
@@ -181,82 +156,104 @@ def test_data_draws_a_contact_sheet(capsys, tmp_path):
 
 
 @pytest.mark.slow
-def test_run_ends_with_figures_paths_and_the_next_command(root, run, export):
-    output = (root / "output.txt").read_text()
-    assert f"Run: {run}\n" in output
-    assert "Test accuracy " in output
-    assert f"Report: {run / 'report.html'}\n" in output
-    assert f"Predict: modelyard predict {export / '1'} IMAGE" in output
-    assert not (root / "errors.txt").read_text()
-    assert "\x1b" not in output  # Colours belong in terminals only.
+def test_run_ends_with_figures_paths_and_the_next_command(started):
+    root, folder, answer = started
+    export = root / "saved_models" / "digits-perceptron" / "1"
+    assert f"Run: {folder}\n" in answer.stdout
+    assert "Test accuracy " in answer.stdout
+    assert f"Report: {folder / 'report.html'}\n" in answer.stdout
+    assert f"Predict: modelyard predict {export} IMAGE" in answer.stdout
+    assert not answer.stderr
+    assert "\x1b" not in answer.stdout  # Colours belong in terminals only.
 
 
-@pytest.mark.slow
-def test_predict_prints_a_line_a_picture(root, export, capsys):
-    pictures = [root / "0.png", root / "1.png"]
-    assert _main("predict", export, *pictures) == 0
+def test_predict_shows_the_class_and_its_score(sample, pictures, capsys):
+    paths = [pictures / "0.png", pictures / "1.png"]
+    assert _main("predict", sample("classify-images").export, *paths) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2
-    for line, picture in zip(lines, pictures, strict=True):
+    for line, path in zip(lines, paths, strict=True):
         name, answer = line.split(": ")
         label, score, *_ = answer.split()
-        assert name == str(picture)
+        assert name == str(path)
         assert label in "0123456789"
         assert 0.1 <= float(score) <= 1
 
 
 @pytest.mark.slow
-def test_predict_gives_json_alone_and_answers_beside_a_broken_file(root, export):
-    pictures = (root / "0.png", root / "broken.png", root / "1.png")
-    answer = _call(*_CLI, "predict", export, *pictures, "--json")
+def test_predict_gives_json_alone_and_answers_beside_a_broken_file(sample, pictures):
+    export = sample("classify-images").export
+    paths = [pictures / name for name in ("0.png", "broken.png", "1.png")]
+    answer = _call(*_CLI, "predict", export, *paths, "--json")
     assert answer.returncode == 1
     first, broken, last = json.loads(answer.stdout)
     assert first["label"]
     assert len(last["top"]) == 5
     assert broken["label"] is None
     assert "broken.png" in broken["error"]
-    assert f"Error: {root / 'broken.png'}" in answer.stderr
+    assert f"Error: {pictures / 'broken.png'}" in answer.stderr
     assert "Traceback" not in answer.stderr
 
 
+def test_output_and_file_are_refused_where_they_mean_nothing(sample, pictures, capsys):
+    export = sample("classify-images").export
+    picture = pictures / "0.png"
+    assert _main("predict", export, picture, "--output", "x.png") == 1
+    assert "`--output` is for exports that answer with images" in (
+        capsys.readouterr().err
+    )
+    assert _main("predict", export, picture, "--file", picture) == 1
+    assert "`--file` is for exports that take texts" in capsys.readouterr().err
+
+
+def test_predict_refuses_an_export_that_does_not_say_what_it_answers(
+    sample, pictures, tmp_path, capsys
+):
+    version = tmp_path / "model" / "1"
+    shutil.copytree(sample("classify-images").export, version)
+    (version / "assets.extra" / "export.json").unlink()
+    assert _main("predict", version, pictures / "0.png") == 1
+    assert "--kind classes" in capsys.readouterr().err
+    assert _main("predict", version, pictures / "0.png", "--kind", "classes") == 0
+
+
 @pytest.mark.slow
-def test_good_export_passes_the_check(export, capsys):
-    assert _main("check", export) == 0
+def test_good_export_passes_the_check(sample, capsys):
+    assert _main("check", sample("classify-images").export) == 0
     assert "ready to serve" in capsys.readouterr().out
 
 
-@pytest.mark.slow
-def test_broken_export_fails_the_check(export, tmp_path, capsys):
-    (tmp_path / "saved_model.pb").write_bytes(
-        (export / "1" / "saved_model.pb").read_bytes()[:500]
-    )
+def test_broken_export_fails_the_check(sample, tmp_path, capsys):
+    graph = sample("classify-images").export / "saved_model.pb"
+    (tmp_path / "saved_model.pb").write_bytes(graph.read_bytes()[:500])
     assert _main("check", tmp_path, "--json") == 1
     result = json.loads(capsys.readouterr().out)
     assert not result["ok"]
+    assert result["rules"][0]["fix"]
+    assert _main("check", tmp_path) == 1
+    assert "fix: " in capsys.readouterr().out
 
 
-@pytest.mark.slow
-def test_evaluate_shows_the_recorded_metrics_beside_those_of_now(run, capsys):
-    assert _main("evaluate", run) == 0
+def test_evaluate_shows_the_recorded_metrics_beside_those_of_now(sample, capsys):
+    run = sample("classify-images")
+    assert _main("evaluate", run.folder) == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
-    recorded = json.loads((run / "metrics.json").read_text())["test"]
-    accuracy = f"{recorded['accuracy']:.4f}"
+    accuracy = f"{run.read('metrics.json')['test']['accuracy']:.4f}"
     assert ["accuracy", accuracy, accuracy] in rows
 
 
-@pytest.mark.slow
-def test_compare_shows_what_differs(run, tmp_path, capsys):
-    flags = (*_SMOKE, *_roots(tmp_path), "--no-export", "--seed", "8")
-    assert _main("run", "classify-images", "--model", "mlp", *flags) == 0
-    (other,) = tmp_path.glob("runs/*/*/*")
-    capsys.readouterr()
-    assert _main("compare", run, other) == 0
+def test_compare_shows_what_differs_across_pipelines(sample, capsys):
+    runs = [sample(name).folder for name in ("classify-images", "encode-images")]
+    assert _main("compare", *runs) == 0
     output = capsys.readouterr().out
     rows = [line.split() for line in output.splitlines()]
-    assert ["model", "perceptron", "mlp"] in rows
-    assert ["seed", "0", "8"] in rows
-    assert "test accuracy" in output
-    assert "batch_size" not in output  # It is the same.
+    assert ["model", "convnet", "autoencoder"] in rows
+    assert ["epochs", "2", "4"] in rows
+    (accuracy,) = [row for row in rows if row[:2] == ["Test:", "accuracy"]]
+    assert accuracy[-1] == "-"
+    (psnr,) = [row for row in rows if row[:2] == ["Test:", "psnr"]]
+    assert psnr[2] == "-"
+    assert psnr[-1] == "dB"
+    assert "seed" not in output  # It is the same.
 
 
 def test_compare_needs_two_runs(tmp_path, capsys):

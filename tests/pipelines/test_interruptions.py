@@ -1,6 +1,8 @@
 """Runs that are interrupted, killed, diverge or meet a full disk."""
 
 import contextlib
+import functools
+import io
 import signal
 import subprocess
 import sys
@@ -13,28 +15,22 @@ import pytest
 from rich.console import Console
 
 import modelyard.models  # noqa: F401  Registers the layers.
-from modelyard.pipelines import classify_images, cli
-from modelyard.pipelines.configs import parse_config
+from modelyard.pipelines import cli
+
+from .conftest import DIGITS, arguments_in, run_in
 
 _EPOCHS = 40
 _FLAGS = (
-    *("--dataset", "digits", "--recipe", "smoke", "--max-train-examples", "256"),
+    *(*DIGITS, "--max-train-examples", "256"),
     *("--model", "mlp", "--dropout", "0.2", "--epochs", str(_EPOCHS)),
 )
 _SECONDS = 120  # A loaded machine needs a while to import TensorFlow.
 
 
-def _roots(root):
-    return (
-        *("--runs-dir", str(root / "runs")),
-        *("--saved-models-dir", str(root / "saved_models")),
-    )
-
-
-def _start(*arguments, pipeline="classify-images"):
+def _start(*arguments):
     """A process of the command line; standard output and errors together."""
     return subprocess.Popen(
-        [sys.executable, "-m", "modelyard.pipelines.cli", "run", pipeline]
+        [sys.executable, "-m", "modelyard.pipelines.cli", "run", "classify-images"]
         + [str(argument) for argument in arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -43,9 +39,9 @@ def _start(*arguments, pipeline="classify-images"):
 
 
 @contextlib.contextmanager
-def _running(*arguments, **options):
+def _running(*arguments):
     """A process that does not outlive the test."""
-    process = _start(*arguments, **options)
+    process = _start(*arguments)
     watchdog = threading.Timer(_SECONDS, process.kill)
     watchdog.start()
     try:
@@ -74,13 +70,6 @@ def _read_rest(process):
     return output
 
 
-def _complete(*arguments, **options):
-    """Exit code and output of a process that is left alone."""
-    with _running(*arguments, **options) as process:
-        output = _read_rest(process)
-    return process.returncode, output
-
-
 def _only_run(root):
     (folder,) = root.glob("runs/*/*/*")
     return folder
@@ -91,18 +80,38 @@ def _weights(folder):
     return np.concatenate([weight.ravel() for weight in model.get_weights()])
 
 
+class _Listening(Console):
+    """A console that calls a function at the first line that holds a text."""
+
+    def __init__(self, text, function):
+        super().__init__(file=io.StringIO(), width=200)
+        self._text, self._function = text, function
+
+    def print(self, *values, **options):
+        if self._function and self._text in str(values[0]):
+            function, self._function = self._function, None
+            function()
+        super().print(*values, **options)
+
+
+def _main(monkeypatch, *arguments, at="", do=None):
+    """Exit code and output of the command line in this process, disturbed at a line."""
+    console = _Listening(at, do)
+    monkeypatch.setattr(cli, "OUT", console)
+    code = cli.main(["run", "classify-images", *map(str, arguments)])
+    return code, console.file.getvalue()
+
+
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
     """Weights of a run that was left alone."""
     root = tmp_path_factory.mktemp("uninterrupted")
-    arguments = [*_FLAGS, *_roots(root), "--no-export"]
-    config, _ = parse_config(classify_images, arguments)
-    return _weights(classify_images.run(config, console=Console(quiet=True)))
+    return _weights(run_in(root, "classify-images", *_FLAGS, "--no-export"))
 
 
 @pytest.mark.slow
-def test_interrupted_run_tells_how_to_go_on_and_ends_the_same(tmp_path, uninterrupted):
-    with _running(*_FLAGS, *_roots(tmp_path), "--no-export") as process:
+def test_interrupted_process_tells_how_to_resume_it(tmp_path):
+    with _running(*arguments_in(tmp_path, *_FLAGS, "--no-export")) as process:
         _read_until(process, "epoch 3/")
         process.send_signal(signal.SIGINT)
         output = _read_rest(process)
@@ -110,18 +119,15 @@ def test_interrupted_run_tells_how_to_go_on_and_ends_the_same(tmp_path, uninterr
     assert process.returncode == 130, output
     assert f"modelyard run classify-images --resume {folder}\n" in output
     assert "Traceback" not in output
-    assert not (folder / "model.keras").exists()
-
-    code, output = _complete("--resume", folder)
-    assert code == 0, output
-    assert "Resuming after epoch" in output
-    np.testing.assert_array_equal(_weights(folder), uninterrupted)
     assert "oneDNN" not in output  # TensorFlow's chatter on import.
+    assert not (folder / "model.keras").exists()
 
 
 @pytest.mark.slow
-def test_killed_run_goes_on_and_never_shows_half_an_export(tmp_path, uninterrupted):
-    with _running(*_FLAGS, *_roots(tmp_path)) as process:
+def test_killed_run_is_resumed_and_never_shows_half_an_export(
+    tmp_path, uninterrupted, monkeypatch
+):
+    with _running(*arguments_in(tmp_path, *_FLAGS)) as process:
         _read_until(process, "epoch 3/")
         process.kill()
         process.wait()
@@ -138,8 +144,7 @@ def test_killed_run_goes_on_and_never_shows_half_an_export(tmp_path, uninterrupt
     assert process.returncode == -signal.SIGKILL  # Not finished before.
     assert all(path.name.startswith(".partial-") for path in base.iterdir())
 
-    code, output = _complete("--resume", folder)
-    assert code == 0, output
+    assert _main(monkeypatch, "--resume", folder)[0] == 0
     assert (base / "1" / "saved_model.pb").exists()
     assert [p.name for p in base.iterdir() if not p.name.startswith(".")] == ["1"]
     np.testing.assert_array_equal(_weights(folder), uninterrupted)
@@ -181,39 +186,6 @@ def test_disk_without_room_is_found_before_training(tmp_path, small_disk, capsys
     assert not list(tmp_path.glob("**/config.json"))
 
 
-@pytest.mark.slow
-def test_text_run_killed_in_both_of_its_trainings_ends_the_same(tmp_path):
-    """A language model, then the classifier that starts from it."""
-    table = tmp_path / "texts.csv"
-    verdicts = ("a good film", "a dull plot")
-    rows = [f"{verdicts[i % 2]} {i},{i % 2}" for i in range(200)]
-    table.write_text("\n".join(["text,label", *rows]) + "\n")
-    flags = (
-        *("--dataset", f"csv:{table}?text=text&label=label", "--model", "lstm"),
-        *("--pretrain-epochs", "6", "--embedding-dim", "4", "--num-layers", "1"),
-        *("--epochs", "6", "--batch-size", "16", "--dropout", "0.2"),
-        *("--no-export", "--no-baseline"),
-    )
-    name = {"pipeline": "classify-text"}
-    code, output = _complete(*flags, *_roots(tmp_path / "whole"), **name)
-    assert code == 0, output
-    expected = _weights(_only_run(tmp_path / "whole"))
-
-    with _running(*flags, *_roots(tmp_path), **name) as process:
-        _read_until(process, "epoch 2/6")
-        process.kill()
-    folder = _only_run(tmp_path)
-    assert not (folder / "language_model.keras").exists()
-    with _running("--resume", folder, **name) as process:
-        assert "Resuming after epoch" in _read_until(process, "logits, recurrent0, emb")
-        _read_until(process, "epoch 2/6")
-        process.kill()
-    code, output = _complete("--resume", folder, **name)
-    assert code == 0, output
-    assert "Perplexity" not in output  # Not trained once more.
-    np.testing.assert_array_equal(_weights(folder), expected)
-
-
 def _fill(disk):
     """Takes all the room that is left."""
     with (disk / "filler").open("wb", buffering=0) as file:
@@ -223,25 +195,24 @@ def _fill(disk):
                     file.write(bytes(size))
 
 
-@pytest.mark.slow
-def test_disk_that_fills_up_leaves_a_run_to_go_on_with(
-    tmp_path, small_disk, uninterrupted
+def test_disk_that_fills_up_leaves_a_run_to_resume(
+    tmp_path, small_disk, uninterrupted, monkeypatch, capsys
 ):
     disk = small_disk(64)
-    roots = ("--runs-dir", disk / "runs", "--saved-models-dir", tmp_path / "exports")
-    with _running(*_FLAGS, *roots, "--no-export") as process:
-        _read_until(process, "epoch 3/")
-        _fill(disk)
-        output = _read_rest(process)
+    outputs = ("--runs-dir", disk / "runs", "--saved-models-dir", tmp_path / "exports")
+    arguments = (*_FLAGS, *outputs, "--no-export")
+    fill = functools.partial(_fill, disk)
+    code, output = _main(monkeypatch, *arguments, at="epoch 3/", do=fill)
     folder = _only_run(disk)
-    assert process.returncode == 1, output
-    assert "No space left on device" in output
+    assert code == 1
     assert f"--resume {folder}\n" in output
-    assert "Traceback" not in output
+    error = capsys.readouterr().err
+    assert "No space left on device" in error
+    assert "Traceback" not in error
 
     (disk / "filler").unlink()
-    code, output = _complete("--resume", folder)
-    assert code == 0, output
+    code, output = _main(monkeypatch, "--resume", folder)
+    assert code == 0
     assert "Resuming after epoch" in output
     np.testing.assert_array_equal(_weights(folder), uninterrupted)
 
@@ -250,7 +221,11 @@ def test_disk_that_fills_up_leaves_a_run_to_go_on_with(
 def test_place_that_cannot_be_written_is_found_before_training(tmp_path, flag, capsys):
     (tmp_path / "file").touch()
     below = tmp_path / "file" / "below"
-    arguments = ["run", "classify-images", *_FLAGS, *_roots(tmp_path), flag, str(below)]
+    arguments = [
+        *("run", "classify-images"),
+        *arguments_in(tmp_path, *_FLAGS),
+        *(flag, str(below)),
+    ]
     assert cli.main(arguments) == 1
     output = capsys.readouterr()
     assert f"Cannot write {below}: Not a directory" in output.err
@@ -258,7 +233,7 @@ def test_place_that_cannot_be_written_is_found_before_training(tmp_path, flag, c
 
 
 def test_diverging_run_stops_with_step_and_rate_and_exports_nothing(tmp_path, capsys):
-    arguments = ["run", "classify-images", *_FLAGS, *_roots(tmp_path)]
+    arguments = ["run", "classify-images", *arguments_in(tmp_path, *_FLAGS)]
     assert cli.main([*arguments, "--optimizer", "sgd", "--learning-rate", "1e30"]) == 1
     error = capsys.readouterr().err
     assert "at step " in error

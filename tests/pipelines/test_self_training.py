@@ -1,16 +1,21 @@
 """Runs of the text pipeline with teachers, in this process."""
 
-import dataclasses
 import json
 
 import numpy as np
 import pytest
 from rich.console import Console
 
+from modelyard.data.settings import make_config
 from modelyard.data.texts import loading as text_loading
 from modelyard.data.texts.examples import TextExamples
-from modelyard.pipelines import classify_text, self_training
-from modelyard.pipelines import text_training as setup
+from modelyard.pipelines import find_pipeline
+from modelyard.pipelines.classify_text import steps
+from modelyard.pipelines.classify_text.config import RECIPES, Config
+from modelyard.training import self_training
+from modelyard.training.run import Run
+
+from .conftest import train_text
 
 _QUIET = Console(quiet=True)
 _KNOWN = (("dull", "stale"), ("great", "fresh"))
@@ -19,7 +24,7 @@ _NEUTRAL = ("film", "plot", "actor", "scene", "music", "the", "a")
 
 
 @pytest.fixture(autouse=True)
-def reviews(pose_as_imdb):
+def reviews(pose_as_imdb, monkeypatch):
     """Labelled texts with known verdicts, others with known and new ones beside.
 
     The test texts have new ones only.
@@ -42,34 +47,41 @@ def reviews(pose_as_imdb):
         ),
     }
     pose_as_imdb(parts)
+    # Millions of rows for a few words would only take time.
+    small = tuple(row for row in RECIPES if "buckets" not in row.values)
+    monkeypatch.setattr(steps, "RECIPES", small)
 
 
 def _config(root, **fields):
     """A small n-gram model."""
-    return classify_text.Config(
-        dataset="imdb_reviews",
-        runs_dir=str(root / "runs"),
-        baseline=False,
-        export=False,
-        batch_size=16,
-        learning_rate=0.02,
-        **fields,
-    )
+    settings = {
+        "dataset": "imdb_reviews",
+        "runs_dir": str(root / "runs"),
+        "baseline": False,
+        "export": False,
+        "batch_size": 16,
+        "learning_rate": 0.02,
+    }
+    if "model" not in fields:
+        settings["buckets"] = 4096
+    return make_config(Config, settings | fields)
 
 
-def _metrics(folder):
-    return json.loads((folder / "metrics.json").read_text())
+def _begun(folder, config):
+    """A run whose folder is there."""
+    run = Run("classify-text", config, resumed=folder, console=_QUIET)
+    run._folder = folder
+    return run
 
 
 def test_words_of_unlabelled_texts_are_learned_from_the_teacher(tmp_path):
-    alone = classify_text.run(_config(tmp_path), console=_QUIET)
-    assert _metrics(alone)["test"]["accuracy"] < 0.7
-    assert "teachers" not in _metrics(alone)
+    assert train_text(_config(tmp_path)).test_accuracy < 0.7
     config = _config(tmp_path, teachers=("ngram",), teacher_rounds=2)
-    taught = classify_text.run(config, console=_QUIET)
-    metrics = _metrics(taught)
+    pipeline = find_pipeline("classify-text").load()
+    taught = pipeline.run(config, console=_QUIET)
+    metrics = json.loads((taught / "metrics.json").read_text())
     assert metrics["test"]["accuracy"] > 0.9
-    assert classify_text.evaluate(taught) == metrics["test"]
+    assert pipeline.evaluate(taught) == metrics["test"]
     facts = metrics["teachers"]
     assert facts["models"] == ["ngram"]
     first, second = facts["validation_accuracy"]
@@ -83,37 +95,49 @@ def test_words_of_unlabelled_texts_are_learned_from_the_teacher(tmp_path):
     }
     assert 0.5 < facts["mean_score"] <= 1
     assert facts["seconds"] > 0
-    assert "What its teachers labelled" in (taught / "report.html").read_text()
-    assert "no labels but those that" in (taught / "MODEL_CARD.md").read_text()
-    assert "no labels but those that" not in (alone / "MODEL_CARD.md").read_text()
+    assert "Texts labelled by teachers" in (taught / "report.html").read_text()
+    card = (taught / "MODEL_CARD.md").read_text()
+    assert "labelled by other models (ngram)" in card
 
 
-def test_student_that_starts_from_a_language_model_is_taught_too(tmp_path):
-    sizes = {"embedding_dim": 8, "units": 8, "num_layers": 1}
-    config = _config(tmp_path, model="lstm", pretrain_epochs=1, **sizes)
-    config = dataclasses.replace(
-        config, unfreezing="none", epochs=1, teachers=("ngram",), max_length=20
+def test_model_that_starts_from_a_language_model_is_taught_too(tmp_path):
+    sizes = {"embedding_dim": 8, "units": 8, "num_layers": 1, "max_length": 20}
+    config = _config(
+        tmp_path,
+        model="lstm",
+        pretrain_epochs=1,
+        unfreezing="none",
+        epochs=1,
+        teachers=("ngram",),
+        **sizes,
     )
-    metrics = _metrics(classify_text.run(config, console=_QUIET))
-    assert {"teachers", "language_model"} <= metrics.keys()
+    assert train_text(config).facts.keys() == {"teachers", "language_model"}
 
 
 def test_unlabelled_texts_are_read_for_the_training_alone(tmp_path):
     config = _config(tmp_path, teachers=("ngram",))
-    assert len(setup.load_splits(config).unlabelled)
-    assert not len(setup.load_splits(config, with_unlabelled=False).unlabelled)
+    assert len(steps.load_splits(config).unlabelled)
+    assert not len(steps.load_splits(config, with_unlabelled=False).unlabelled)
 
 
-def test_labels_are_kept_for_a_run_that_goes_on(tmp_path, monkeypatch):
+def test_labels_are_kept_for_a_resumed_run(tmp_path):
     config = _config(tmp_path, teachers=("ngram",))
-    arguments = (config, setup.load_splits(config), tmp_path, _QUIET)
-    labels, facts = self_training.label_unlabelled(*arguments)
-    assert (tmp_path / "teachers" / "ngram" / "1" / "history.csv").exists()
-    assert not list(tmp_path.rglob("checkpoints"))
-    monkeypatch.setattr(setup, "fit", None)
-    again = self_training.label_unlabelled(*arguments)
-    np.testing.assert_array_equal(again[0], labels)
-    assert again[1] == facts
+    trained = train_text(config)
+    assert (trained.folder / "teachers" / "ngram" / "1" / "history.csv").exists()
+    assert not list(trained.folder.glob("teachers/**/checkpoints"))
+    labels, facts = self_training.label_unlabelled(
+        _begun(trained.folder, config),
+        ("ngram",),
+        None,  # Nobody is taught again.
+        rounds=1,
+        train_labels=np.zeros(1, int),
+        validation_labels=np.zeros(1, int),
+        class_names=("neg", "pos"),
+    )
+    np.testing.assert_array_equal(
+        labels, np.load(trained.folder / "teacher_labels.npy")
+    )
+    assert facts == trained.facts["teachers"]
 
 
 def test_teacher_has_its_own_recipe_and_the_same_examples(tmp_path):
@@ -125,16 +149,17 @@ def test_teacher_has_its_own_recipe_and_the_same_examples(tmp_path):
         seed=3,
         epochs=7,
     )
-    teacher = self_training.teacher_config(config, "ngram")
-    assert (teacher.model, teacher.teachers) == ("ngram", ())
+    teacher = steps.teacher_config(config, "ngram")
+    assert (teacher.model, teacher.pretraining.teachers) == ("ngram", ())
     assert (teacher.dataset, teacher.seed) == ("imdb_reviews", 3)
-    assert teacher.naive_bayes
+    assert teacher.training.naive_bayes
     assert teacher.epochs == 2
-    assert teacher.word_vectors == "random"
-    assert self_training.teacher_config(config, "lstm").word_vectors == "cooccurrence"
+    assert teacher.pretraining.word_vectors == "random"
+    lstm = steps.teacher_config(config, "lstm")
+    assert lstm.pretraining.word_vectors == "cooccurrence"
 
 
-def test_teachers_label_by_their_mean_scores(tmp_path, monkeypatch):
+def test_teachers_label_by_their_mean_scores(tmp_path):
     scores = {
         "ngram": np.array([[0.9, 0.1], [0.4, 0.6], [0.4, 0.6]]),
         "text_cnn": np.array([[0.2, 0.8], [0.3, 0.7], [0.8, 0.2]]),
@@ -143,16 +168,15 @@ def test_teachers_label_by_their_mean_scores(tmp_path, monkeypatch):
         "ngram": np.array([[0.9, 0.1], [0.4, 0.6]]),
         "text_cnn": np.array([[0.4, 0.6], [0.7, 0.3]]),
     }
-    monkeypatch.setattr(
-        self_training,
-        "_teach",
-        lambda config, *_: (validation[config.model], scores[config.model]),
+    labels, facts = self_training.label_unlabelled(
+        _begun(tmp_path, _config(tmp_path)),
+        ("ngram", "text_cnn"),
+        lambda name, *_: (validation[name], scores[name]),
+        rounds=1,
+        train_labels=np.array([0, 1]),
+        validation_labels=np.array([0, 1]),
+        class_names=("neg", "pos"),
     )
-    config = _config(tmp_path, model="text_cnn", teachers=("ngram", "text_cnn"))
-    splits = setup.load_splits(config)
-    examples = TextExamples(np.array(["a", "b"], object), np.array([0, 1]))
-    splits = dataclasses.replace(splits, validation=examples)
-    labels, facts = self_training.label_unlabelled(config, splits, tmp_path, _QUIET)
     np.testing.assert_array_equal(labels, [0, 1, 0])
     assert facts["models"] == ["ngram", "text_cnn"]
     assert facts["validation_accuracy"] == [0.5]
@@ -160,7 +184,6 @@ def test_teachers_label_by_their_mean_scores(tmp_path, monkeypatch):
     assert facts["mean_score"] == pytest.approx(np.mean([0.55, 0.65, 0.6]))
 
 
-@pytest.mark.slow
 def test_teacher_starts_from_word_vectors_too(tmp_path):
     config = _config(
         tmp_path,
@@ -168,10 +191,11 @@ def test_teacher_starts_from_word_vectors_too(tmp_path):
         teachers=("ngram", "text_cnn"),
         word_vectors="cooccurrence",
         max_length=20,
+        epochs=1,
     )
-    folder = classify_text.run(config, console=_QUIET)
-    assert {"teachers", "word_vectors"} <= _metrics(folder).keys()
-    vectors = folder / "teachers" / "text_cnn" / "1" / "word_vectors.npy"
+    trained = train_text(config)
+    assert trained.facts.keys() == {"teachers", "word_vectors"}
+    vectors = trained.folder / "teachers" / "text_cnn" / "1" / "word_vectors.npy"
     assert np.load(vectors).any()
 
 
@@ -184,7 +208,7 @@ def test_data_set_without_unlabelled_texts_is_refused(tmp_path, monkeypatch):
     )
     message = "`teachers` need a data set with unlabelled texts.*teachers=ngram"
     with pytest.raises(ValueError, match=message):
-        classify_text.run(_config(tmp_path, teachers=("ngram",)), console=_QUIET)
+        train_text(_config(tmp_path, teachers=("ngram",)))
     assert not list(tmp_path.iterdir())
 
 
@@ -202,4 +226,4 @@ def test_data_set_without_unlabelled_texts_is_refused(tmp_path, monkeypatch):
 )
 def test_teacher_that_cannot_be_is_refused(fields, message):
     with pytest.raises(ValueError, match=message):
-        classify_text.Config(**fields)
+        make_config(Config, fields)

@@ -6,13 +6,17 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from rich.console import Console
 
+from modelyard.data.settings import make_config
 from modelyard.models import unfreezing_groups
-from modelyard.pipelines import classify_text
-from modelyard.pipelines.configs import parse_config
-from modelyard.pipelines.recipes import recipe_values
-from modelyard.serving.check.saved_model import check_saved_model
+from modelyard.pipelines import find_pipeline
+from modelyard.pipelines.classify_text.config import RECIPES, Config
+from modelyard.pipelines.common import language_model
+from modelyard.pipelines.common.command import parse_config
+from modelyard.pipelines.common.recipes import recipe_values
+from modelyard.training import fit
+
+from .conftest import arguments_in, run_in, train_text
 
 _ENCODER = ("embedding", "recurrent0")
 _FLAGS = (
@@ -41,24 +45,31 @@ def table(tmp_path_factory):
     return f"csv:{path}?text=text&label=label"
 
 
-def _run(root, table, *flags):
-    roots = ("--runs-dir", str(root / "runs"), "--saved-models-dir", str(root / "sm"))
-    arguments = ("--dataset", table, "--validation-share", "0.2", *roots, *flags)
-    config, _ = parse_config(classify_text, arguments)
-    return classify_text.run(config, console=Console(quiet=True))
+def _train(root, table, *flags):
+    """Trains without report and export."""
+    given = ("--dataset", table, "--validation-share", "0.2", *flags)
+    arguments = arguments_in(root, *given)
+    config, _ = parse_config(find_pipeline("classify-text"), arguments)
+    return train_text(config)
 
 
-def _weights(folder, name="model.keras"):
+def _weights(model):
     """Weights by layer."""
-    model = keras.models.load_model(folder / name)
     return {layer.name: layer.get_weights() for layer in model.layers}
+
+
+def _load(folder, name="model.keras"):
+    """Weights of a saved model by layer."""
+    return _weights(keras.models.load_model(folder / name))
 
 
 @pytest.fixture(scope="module")
 def pretrained(table, tmp_path_factory):
     """A run that trains its language model and fine-tunes all of it."""
     root = tmp_path_factory.mktemp("pretrained")
-    return _run(root, table, *_FLAGS, "--epochs", "8", "--learning-rate", "0.02")
+    given = ("--dataset", table, "--validation-share", "0.2", *_FLAGS)
+    few = ("--epochs", "8", "--learning-rate", "0.02")
+    return run_in(root, "classify-text", *given, *few)
 
 
 def test_language_model_learns_what_comes_next(pretrained):
@@ -71,9 +82,7 @@ def test_language_model_learns_what_comes_next(pretrained):
     assert first["words"].startswith("film [UNK] was")
     is_good = "great" in first["words"] or "fresh" in first["words"]
     assert first["next"][0][0] == ("stayed" if is_good else "left")
-    assert (
-        "The language model it started from" in (pretrained / "report.html").read_text()
-    )
+    assert "Pretrained language model" in (pretrained / "report.html").read_text()
 
 
 def test_groups_are_unfrozen_one_an_epoch(pretrained):
@@ -84,64 +93,85 @@ def test_groups_are_unfrozen_one_an_epoch(pretrained):
     metrics = json.loads((pretrained / "metrics.json").read_text())
     assert metrics["timing"]["epochs"] == len(history)
     assert metrics["test"]["accuracy"] > 0.95
-    before = _weights(pretrained, "language_model.keras")
-    after = _weights(pretrained)
+    before = _load(pretrained, "language_model.keras")
+    after = _load(pretrained)
     for name in _ENCODER:
         assert not np.array_equal(before[name][0], after[name][0]), name
 
 
 def test_fast_recipe_of_imdb_suits_a_language_model(pretrained, table, tmp_path):
-    values = recipe_values(classify_text.RECIPES, "fast", "imdb_reviews", "lstm")
+    values = recipe_values(RECIPES, "fast", "imdb_reviews", "lstm")
     flags = ("--model", "lstm", "--pretrained", str(pretrained), "--epochs", "1")
     config = tmp_path / "config.json"
     config.write_text(json.dumps({**values, "recipe": "fast", "ngrams": 1}))
-    folder = _run(tmp_path, table, "--config", str(config), *flags)
-    model = keras.models.load_model(folder / "model.keras")
-    assert model.get_layer("pool").mode == values["pooling"]
+    once = ("--unfreezing", "at_once")
+    trained = _train(tmp_path, table, "--config", str(config), *flags, *once)
+    assert trained.model.get_layer("pool").mode == values["pooling"]
 
 
 def test_without_unfreezing_only_the_head_is_trained(pretrained, table, tmp_path):
     flags = ("--model", "lstm", "--pretrained", str(pretrained), "--unfreezing", "none")
-    folder = _run(tmp_path, table, *flags, "--epochs", "2")
-    before = _weights(pretrained, "language_model.keras")
-    after = _weights(folder)
+    trained = _train(tmp_path, table, *flags, "--epochs", "2")
+    before = _load(pretrained, "language_model.keras")
+    after = _weights(trained.model)
     for name in _ENCODER:
         np.testing.assert_array_equal(before[name][0], after[name][0])
-    metrics = json.loads((folder / "metrics.json").read_text())
-    assert metrics["timing"]["epochs"] == 2
-    assert metrics["language_model"]["source"] == str(pretrained)
-    assert (folder / "vocabulary.json").read_text() == (
-        pretrained / "vocabulary.json"
-    ).read_text()
+    assert trained.progress.epoch == 2
+    assert trained.facts["language_model"]["source"] == str(pretrained)
 
 
 def test_lower_groups_learn_more_slowly(pretrained, table, tmp_path):
     flags = ("--model", "lstm", "--pretrained", str(pretrained), "--epochs", "1")
-    folder = _run(
-        tmp_path, table, *flags, "--unfreezing", "at_once", "--rate-decay", "1e-9"
-    )
-    before = _weights(pretrained, "language_model.keras")
-    after = _weights(folder)
-    # Weight decay is not scaled, hence no equality.
+    slow = ("--unfreezing", "at_once", "--rate-decay", "1e-9")
+    trained = _train(tmp_path, table, *flags, *slow)
+    before = _load(pretrained, "language_model.keras")
+    after = _weights(trained.model)
+    # Weight decay is not scaled, so they are not equal.
     for name in _ENCODER:
         np.testing.assert_allclose(before[name][0], after[name][0], rtol=1e-2)
-    assert np.abs(after["features"][0] - _weights(pretrained)["features"][0]).max() > 0
+    assert np.abs(after["features"][0] - _load(pretrained)["features"][0]).max() > 0
 
 
-@pytest.mark.slow
-def test_fine_tuned_model_is_exported(pretrained, table, tmp_path):
-    flags = ("--model", "lstm", "--pretrained", str(pretrained), "--epochs", "1")
-    folder = _run(tmp_path, table, *flags, "--no-baseline")
-    path = json.loads((folder / "export.json").read_text())["path"]
-    result = check_saved_model(path)
-    assert result.ok, [rule for rule in result.rules if rule.ok is False]
+def test_run_interrupted_in_both_trainings_ends_with_the_same_weights(
+    pretrained, tmp_path, monkeypatch
+):
+    """First in the language model, then in a stage of the classifier's fine-tuning."""
+    config, _ = parse_config(
+        find_pipeline("classify-text"),
+        ["--config", str(pretrained / "config.json"), "--runs-dir", str(tmp_path)],
+    )
+    save_epoch = fit.save_epoch
+
+    def interrupt_at(part):
+        def interrupt(folder, *values):
+            save_epoch(folder, *values)
+            if folder.parent.name == part:
+                raise KeyboardInterrupt
+
+        return interrupt
+
+    resume = None
+    for part in ("language_model", "2"):
+        monkeypatch.setattr(fit, "save_epoch", interrupt_at(part))
+        with pytest.raises(KeyboardInterrupt):
+            train_text(config, resume=resume)
+        (resume,) = tmp_path.glob("classify-text/*/*")
+        is_trained = (resume / "language_model.keras").exists()
+        assert is_trained == (part != "language_model")
+    monkeypatch.setattr(fit, "save_epoch", save_epoch)
+    monkeypatch.setattr(language_model, "build_next_word_trainer", None)
+    trained = train_text(config, resume=resume)  # The language model is not retrained.
+    expected = _load(pretrained)
+    for name, weights in _weights(trained.model).items():
+        for weight, other in zip(weights, expected[name], strict=True):
+            np.testing.assert_array_equal(weight, other)
 
 
 def test_folder_without_a_language_model_is_refused(table, tmp_path):
     flags = ("--model", "lstm", "--pretrained", str(tmp_path))
     message = "`pretrained` must be the folder of a run with .* without language_model"
     with pytest.raises(ValueError, match=message):
-        _run(tmp_path, table, *flags)
+        _train(tmp_path, table, *flags)
     assert not list(tmp_path.iterdir())
 
 
@@ -150,7 +180,7 @@ def test_other_sizes_than_those_of_the_language_model_are_refused(
 ):
     flags = ("--model", "lstm", "--pretrained", str(pretrained))
     with pytest.raises(ValueError, match=r"`embedding_dim` must be .* 8.*=16"):
-        _run(tmp_path, table, *flags, "--embedding-dim", "16")
+        _train(tmp_path, table, *flags, "--embedding-dim", "16")
 
 
 @pytest.mark.parametrize(
@@ -180,4 +210,4 @@ def test_other_sizes_than_those_of_the_language_model_are_refused(
 )
 def test_settings_that_do_not_go_together_are_refused(fields, message):
     with pytest.raises(ValueError, match=message):
-        classify_text.Config(**fields)
+        make_config(Config, fields)

@@ -6,9 +6,15 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from modelyard.data.settings import make_config
 from modelyard.data.texts.examples import TextExamples
-from modelyard.pipelines import classify_text, word_vectors
-from modelyard.pipelines import text_training as setup
+from modelyard.data.texts.token_lists import join_tokens
+from modelyard.pipelines import find_pipeline
+from modelyard.pipelines.classify_text import steps
+from modelyard.pipelines.classify_text.config import Config
+from modelyard.pipelines.common import word_vectors
+
+from .conftest import train_text
 
 _QUIET = Console(quiet=True)
 _VERDICTS = (("dull", "stale", "tedious"), ("great", "fresh", "sublime"))
@@ -55,7 +61,7 @@ def _config(root, **fields):
         "baseline": False,
         "export": False,
     }
-    return classify_text.Config(**options | fields)
+    return make_config(Config, options | fields)
 
 
 def _metrics(folder):
@@ -63,24 +69,23 @@ def _metrics(folder):
 
 
 @pytest.mark.slow
-def test_words_that_no_label_speaks_of_are_known_by_their_neighbours(tmp_path):
-    random = classify_text.run(_config(tmp_path), console=_QUIET)
-    assert _metrics(random)["test"]["accuracy"] < 0.7
-    assert "word_vectors" not in _metrics(random)
+def test_words_without_labels_are_known_by_their_neighbours(tmp_path):
+    random = train_text(_config(tmp_path))
+    assert random.test_accuracy < 0.7
+    assert not random.facts
     config = _config(tmp_path, word_vectors="cooccurrence")
-    started = classify_text.run(config, console=_QUIET)
+    started = find_pipeline("classify-text").load().run(config, console=_QUIET)
     metrics = _metrics(started)
     assert metrics["test"]["accuracy"] > 0.9
     facts = metrics["word_vectors"]
     assert facts["words_known"] > 10
     assert facts["seconds"] > 0
-    assert "The word vectors it started from" in (started / "report.html").read_text()
+    assert "Pretrained word vectors" in (started / "report.html").read_text()
 
 
 def test_validation_and_test_texts_are_not_counted(tmp_path, monkeypatch):
     config = _config(tmp_path, word_vectors="cooccurrence")
-    splits = setup.load_splits(config)
-    tokens = setup.tokenize(config, splits)
+    _, tokens = _tokens(config)
     monkeypatch.setattr(word_vectors, "_SHOWN_RANKS", (0, 3, 1000))
     facts, _ = _start(config, tmp_path)
     assert [len(row["nearest"]) for row in facts["neighbours"]] == [6, 6]
@@ -88,7 +93,7 @@ def test_validation_and_test_texts_are_not_counted(tmp_path, monkeypatch):
     assert facts["words_read"] == len(tokens.train.ids) + len(tokens.unlabelled.ids)
 
 
-def test_vectors_are_kept_for_a_run_that_goes_on(tmp_path, monkeypatch):
+def test_vectors_are_kept_for_a_resumed_run(tmp_path, monkeypatch):
     config = _config(tmp_path, word_vectors="cooccurrence")
     facts, table = _start(config, tmp_path)
     vectors = np.load(tmp_path / "word_vectors.npy")
@@ -102,12 +107,25 @@ def test_vectors_are_kept_for_a_run_that_goes_on(tmp_path, monkeypatch):
 
 def _start(config, folder):
     """The facts, and the word vectors of the model."""
-    splits = setup.load_splits(config)
-    tokens = setup.tokenize(config, splits)
-    model = setup.compile_model(config, splits, tokens, setup.model_options(config))
-    facts = word_vectors.start_from_cooccurrence(config, tokens, model, folder, _QUIET)
+    splits, tokens = _tokens(config)
+    options = steps.model_options(config)
+    model = steps.compile_model(config, splits, tokens, options)
+    facts = word_vectors.start_from_cooccurrence(
+        model,
+        join_tokens([tokens.train, tokens.unlabelled]),
+        tokens.vocabulary,
+        seed=0,
+        folder=folder,
+        console=_QUIET,
+    )
     (table,) = model.get_layer("embedding").get_weights()
     return facts, table
+
+
+def _tokens(config):
+    """The examples and their token ids."""
+    splits = steps.load_splits(config)
+    return splits, steps.tokenize(splits, config.data, config.pretraining)
 
 
 @pytest.mark.parametrize(
@@ -115,4 +133,4 @@ def _start(config, folder):
 )
 def test_model_that_cannot_start_from_word_vectors_is_refused(fields):
     with pytest.raises(ValueError, match="`word_vectors` must be random if"):
-        classify_text.Config(word_vectors="cooccurrence", **fields)
+        make_config(Config, {"word_vectors": "cooccurrence", **fields})

@@ -2,12 +2,15 @@ import json
 
 import pytest
 
-from modelyard.pipelines import classify_images, transfer_images
-from modelyard.pipelines.configs import parse_config
+from modelyard.data.settings import make_config
+from modelyard.pipelines import find_pipeline
+from modelyard.pipelines.classify_images.config import Config
+from modelyard.pipelines.common.command import parse_config
+from modelyard.training.run_folder import write_config
 
 
-def _config(*arguments):
-    return parse_config(classify_images, list(arguments))[0]
+def _config(*arguments, pipeline="classify-images"):
+    return parse_config(find_pipeline(pipeline), list(arguments))[0]
 
 
 def test_recipe_gives_the_defaults():
@@ -38,25 +41,19 @@ def test_fold_of_a_data_set_has_its_recipe():
 
 
 def test_config_written_by_a_run_can_be_used_as_a_file(tmp_path):
-    from modelyard.training.run_folder import write_config
-
     config = _config("--epochs", "5", "--batch-size", "full")
-    write_config(tmp_path, classify_images.NAME, config)
+    write_config(tmp_path, "classify-images", config)
     assert _config("--config", str(tmp_path / "config.json")) == config
 
 
 @pytest.mark.parametrize("counts", [("auto",), ("20", "100"), ()])
 def test_config_of_transfer_learning_survives_its_file(tmp_path, counts):
-    from modelyard.training.run_folder import write_config
-
-    flags = ["--backbone", "mobilenet_v2", "--learning-curve", *counts]
-    config, _ = parse_config(transfer_images, flags)
-    assert config.backbone == "mobilenet_v2"
-    write_config(tmp_path, transfer_images.NAME, config)
-    again, _ = parse_config(
-        transfer_images, ["--config", str(tmp_path / "config.json")]
-    )
-    assert again == config
+    flags = ["--model", "mobilenet_v2", "--learning-curve", *counts]
+    config = _config(*flags, pipeline="transfer-images")
+    assert config.model == "mobilenet_v2"
+    write_config(tmp_path, "transfer-images", config)
+    file = str(tmp_path / "config.json")
+    assert _config("--config", file, pipeline="transfer-images") == config
 
 
 def test_misspelt_setting_in_a_file_is_answered_with_the_nearest(tmp_path):
@@ -94,7 +91,7 @@ def test_unknown_recipe_is_answered_with_the_known_ones():
 )
 def test_value_out_of_range_is_refused_with_its_rule(values, rule):
     with pytest.raises(ValueError, match=rule):
-        classify_images.Config(**values)
+        make_config(Config, values)
 
 
 def test_refused_flag_ends_with_exit_code_two_and_the_rule(capsys):
@@ -105,7 +102,9 @@ def test_refused_flag_ends_with_exit_code_two_and_the_rule(capsys):
 
 
 def test_resume_stands_alone(tmp_path):
-    with pytest.raises(ValueError, match=r"`--resume` must stand alone.*--epochs 3"):
+    with pytest.raises(
+        ValueError, match=r"`--resume` must be the only option.*--epochs 3"
+    ):
         _config("--resume", str(tmp_path), "--epochs", "3")
 
 
