@@ -84,12 +84,10 @@ def build_efficientnet_lite(
         ValueError: If an argument is out of range or an unknown name.
 
     Example:
-        >>> import numpy as np
         >>> from modelyard.models import build_efficientnet_lite
         >>> model = build_efficientnet_lite((32, 32, 3), 10)
-        >>> pixels = np.zeros((2, 32, 32, 3), "uint8")
-        >>> model.predict(pixels, verbose=0).shape
-        (2, 10)
+        >>> model.output_shape
+        (None, 10)
 
     Reference:
         [Tan and Le, 2019](https://arxiv.org/abs/1905.11946),

@@ -11,7 +11,9 @@ from modelyard.models.vision.wide_resnet import build_wide_resnet
     [(16, 4, 2.7), (40, 2, 2.2), (16, 8, 11.0)],
 )
 def test_size_is_that_of_the_paper(depth, width, millions):
-    model = build_wide_resnet((32, 32, 3), 10, depth=depth, width=width)
+    model = build_wide_resnet(
+        (32, 32, 3), 10, depth=depth, width=width, initializer="zeros"
+    )
     trainable = sum(np.prod(weight.shape) for weight in model.trainable_weights)
     assert trainable / 1e6 == pytest.approx(millions, abs=0.05)
     shapes = {layer.name: layer.output.shape[1:] for layer in model.layers}
