@@ -77,13 +77,12 @@ def run(
         metrics["timing"] = {**run.timing, **training_timing(progress, seen)}
         run.write_json("metrics.json", metrics)
         facts = gather_facts(run, splits, metrics, progress, unit="images")
-        results = images.gather_results(config, splits, scores, metrics)
+        results = images.gather_results(config.model, splits, scores, metrics)
+        name = export_name(config.output.export_name, config.dataset, config.model)
         return finish(
             run,
             make_page=lambda export: classification_page(facts, results, export=export),
-            card=images.image_classifier_card(
-                facts, results, splits.image_shape, export_name(config)
-            ),
+            card=images.image_classifier_card(facts, results, splits.image_shape, name),
             export=export,
             summary=summarise(metrics),
             predict_inputs=images.PREDICT_INPUTS,

@@ -7,9 +7,9 @@ import keras
 import numpy as np
 
 from modelyard.data.texts.tokenizer import UNKNOWN
-from modelyard.pipelines.classify_text.steps import Tokens
 from modelyard.pipelines.common.classification import describe_accuracy
 from modelyard.pipelines.common.finish import describe_training
+from modelyard.pipelines.common.texts import Tokens
 from modelyard.reporting.classes import (
     ClassificationResults,
     card_tables,

@@ -20,6 +20,7 @@ from modelyard.evaluation.text_baseline import fit_linear_baseline
 from modelyard.exporting.text_classifier import export_text_classifier
 from modelyard.pipelines.classify_text import page, steps
 from modelyard.pipelines.classify_text.config import Config
+from modelyard.pipelines.common import texts
 from modelyard.pipelines.common.classification import classification_page
 from modelyard.pipelines.common.finish import (
     describe_splits,
@@ -60,11 +61,11 @@ def run(
     """
     with open_run(NAME, config, resume=resume, console=console) as run:
         config = run.config
-        options = steps.model_options(config)
+        options = steps.model_options(config.model, config.network, config.pretraining)
         with run.timed("load"):
             splits = steps.load_splits(config)
             run.say(describe_splits(splits, "texts"))
-            tokens = steps.tokenize(splits, config.data, config.pretraining)
+            tokens = texts.tokenize(splits, config.data, config.pretraining)
             run.say(page.describe_tokens(tokens))
         with run.timed("build"):
             model = steps.compile_model(config, splits, tokens, options)
@@ -72,7 +73,9 @@ def run(
         progress, started_from = steps.train(
             run, config, splits, tokens, model, options
         )
-        classifier = steps.as_float32(model, config, splits, tokens, options)
+        classifier = steps.as_float32(
+            model, config.model, config.pretraining, splits, tokens, options
+        )
         with storage_errors(run.folder / VOCABULARY_FILE):
             save_vocabulary(tokens.vocabulary, run.folder / VOCABULARY_FILE)
         golden = splits.test.texts[:_GOLDEN_EXAMPLES]
@@ -82,9 +85,10 @@ def run(
         }
         run.write_json(_EXAMPLES_FILE, examples)
         run.save(classifier)
+        limits = texts.batch_limits(config.training.batch_words, config.batch_size)
         with run.timed("evaluate"):
-            scores = steps.predict_scores(config, classifier, tokens.test)
-        validation = steps.predict_scores(config, classifier, tokens.validation)
+            scores = texts.predict_scores(classifier, tokens.test, limits)
+        validation = texts.predict_scores(classifier, tokens.validation, limits)
         measured = {
             "test": steps.measure(scores, splits.test.labels),
             "validation": steps.measure(validation, splits.validation.labels),
@@ -110,6 +114,7 @@ def run(
             metrics=measured,
         )
         sections = page.sections(classifier, tokens, results, metrics)
+        name = export_name(config.output.export_name, config.dataset, config.model)
         return finish(
             run,
             make_page=lambda export: classification_page(
@@ -118,7 +123,7 @@ def run(
             card=page.model_card(
                 facts,
                 results,
-                export_name(config),
+                name,
                 max_length=config.data.max_length,
                 teachers=config.pretraining.teachers,
             ),
@@ -138,9 +143,10 @@ def evaluate(folder: Path) -> dict[str, Any]:
     require_finished(folder)
     test = steps.load_splits(config, with_unlabelled=False).test
     tokenizer = make_tokenizer(load_vocabulary(folder / VOCABULARY_FILE))
-    tokens = steps.encode(tokenizer, test.texts, config.data)
+    tokens = texts.encode(tokenizer, test.texts, config.data)
     model = keras.models.load_model(folder / "model.keras")
-    return steps.measure(steps.predict_scores(config, model, tokens), test.labels)
+    limits = texts.batch_limits(config.training.batch_words, config.batch_size)
+    return steps.measure(texts.predict_scores(model, tokens, limits), test.labels)
 
 
 def export(folder: Path) -> Path:

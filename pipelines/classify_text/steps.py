@@ -8,24 +8,14 @@ from typing import Any
 
 import keras
 import numpy as np
-from scipy.special import softmax
 
 from modelyard.data.settings import flatten_settings, make_config
 from modelyard.data.texts.loading import TextSplits, load_texts
 from modelyard.data.texts.token_lists import join_tokens
 from modelyard.data.texts.token_pipeline import (
-    in_original_order,
     make_token_evaluation_dataset,
     make_token_training_dataset,
     token_steps_per_epoch,
-)
-from modelyard.data.texts.tokenizer import (
-    TokenLists,
-    build_vocabulary,
-    encode_texts,
-    load_vocabulary,
-    make_tokenizer,
-    truncate_tokens,
 )
 from modelyard.evaluation.classification import classification_metrics, roc_auc
 from modelyard.models import (
@@ -39,7 +29,11 @@ from modelyard.models import (
     set_naive_bayes_scales,
     unfreezing_groups,
 )
-from modelyard.pipelines.classify_text.config import RECIPES, Config, Data, Pretraining
+from modelyard.pipelines.classify_text.config import (
+    RECIPES,
+    Config,
+    Network,
+)
 from modelyard.pipelines.common.classification import (
     builder_options,
     compile_classifier,
@@ -51,6 +45,13 @@ from modelyard.pipelines.common.language_model import (
     obtain_language_model,
 )
 from modelyard.pipelines.common.recipes import recipe_values
+from modelyard.pipelines.common.text_settings import PretrainingSettings
+from modelyard.pipelines.common.texts import (
+    Tokens,
+    batch_limits,
+    predict_scores,
+    tokenize,
+)
 from modelyard.pipelines.common.word_vectors import start_from_cooccurrence
 from modelyard.training.checkpoint import Progress
 from modelyard.training.precision import dtype_policy, resolve_precision
@@ -90,41 +91,19 @@ _SHARED = (  # What teachers have in common with the model that learns from them
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class Tokens:
-    """Token ids of each split.
-
-    Attributes:
-        vocabulary: The words of the training and unlabelled texts, or of the
-            `pretrained` run; the position is the token id.
-        train: Token ids of the training texts.
-        validation: Token ids of the validation texts.
-        test: Token ids of the test texts.
-        unlabelled: Token ids of the unlabelled texts, if they are used.
-        lessons: Token ids of what the model is trained on: `train`, followed by
-            `unlabelled` if teachers label those.
-    """
-
-    vocabulary: list[str]
-    train: TokenLists
-    validation: TokenLists
-    test: TokenLists
-    unlabelled: TokenLists
-    lessons: TokenLists
-
-
-def model_options(config: Config) -> dict[str, Any]:
+def model_options(
+    model: str, network: Network, pretraining: PretrainingSettings
+) -> dict[str, Any]:
     """Returns the arguments for the builder, from the settings that were given.
 
     Raises:
         ValueError: If a setting is given that the model does not take.
         RunError: If `pretrained` is not a run with a language model.
     """
-    pretraining = config.pretraining
     # A language model's classifier reads words alone: `ngrams` is 1 if given.
     names = _OPTIONS if pretraining.has_language_model else ("ngrams", *_OPTIONS)
-    builder = _builder(config.model, pretraining)
-    options = builder_options(config.model, builder, config.network, names)
+    builder = _builder(model, pretraining)
+    options = builder_options(model, builder, network, names)
     if pretraining.pretrained is None:
         return options
     folder = Path(pretraining.pretrained)
@@ -180,50 +159,15 @@ def load_splits(config: Config, *, with_unlabelled: bool = True) -> TextSplits:
     return splits
 
 
-def tokenize(splits: TextSplits, data: Data, pretraining: Pretraining) -> Tokens:
-    """Encodes all splits.
-
-    The vocabulary is that of the training and unlabelled texts, or of the `pretrained`
-    run.
-    """
-    if pretraining.pretrained is None:
-        vocabulary = build_vocabulary(
-            np.concatenate([splits.train.texts, splits.unlabelled]),
-            max_words=data.max_words,
-            min_count=data.min_count,
-        )
-    else:
-        vocabulary = load_vocabulary(Path(pretraining.pretrained) / VOCABULARY_FILE)
-    tokenizer = make_tokenizer(vocabulary)
-    train, validation, test, unlabelled = (
-        encode(tokenizer, texts, data)
-        for texts in (
-            splits.train.texts,
-            splits.validation.texts,
-            splits.test.texts,
-            splits.unlabelled,
-        )
-    )
-    lessons = join_tokens([train, unlabelled]) if pretraining.teachers else train
-    return Tokens(vocabulary, train, validation, test, unlabelled, lessons)
-
-
-def encode(
-    tokenizer: keras.layers.TextVectorization, texts: np.ndarray, data: Data
-) -> TokenLists:
-    """Returns the token ids of texts, cut to the length that the model reads."""
-    tokens = encode_texts(tokenizer, texts)
-    return truncate_tokens(tokens, data.max_length, data.truncation)
-
-
 def compile_model(
     config: Config, splits: TextSplits, tokens: Tokens, options: dict[str, Any]
 ) -> keras.Model:
     """Returns the model to train, seeded."""
     keras.utils.set_random_seed(config.seed)
+    scale = config.optimization.embedding_rate_scale
     with dtype_policy(resolve_precision(config.training.precision)):
-        model = _build(config, splits, tokens, options)
-        _compile(model, config, tokens, config.epochs, _embedding_scale(config, model))
+        model = _build(config.model, config.pretraining, splits, tokens, options)
+        _compile(model, config, tokens, config.epochs, _embedding_scale(model, scale))
     return model
 
 
@@ -273,7 +217,12 @@ def train(
     )
     copy_encoder_weights(language_model, model)
     groups = unfreezing_groups(model)
-    scales = _group_scales(config, model, groups)
+    scales = _group_scales(
+        model,
+        groups,
+        decay=config.pretraining.rate_decay,
+        embedding_scale=config.optimization.embedding_rate_scale,
+    )
 
     def fit_stage(stage: Stage) -> Progress:
         _compile(model, config, tokens, stage.epochs, scales)
@@ -303,7 +252,8 @@ def train(
 
 def as_float32(
     trained: keras.Model,
-    config: Config,
+    name: str,
+    pretraining: PretrainingSettings,
     splits: TextSplits,
     tokens: Tokens,
     options: dict[str, Any],
@@ -313,20 +263,9 @@ def as_float32(
     Evaluation, saving and serving all use this model, so their results agree.
     """
     with dtype_policy("float32"):
-        model = _build(config, splits, tokens, options)
+        model = _build(name, pretraining, splits, tokens, options)
     model.set_weights(trained.get_weights())
     return model
-
-
-def predict_scores(
-    config: Config, model: keras.Model, tokens: TokenLists
-) -> np.ndarray:
-    """Predicts class probabilities, float32 `(n, num_classes)`."""
-    dataset = make_token_evaluation_dataset(
-        tokens, np.zeros(len(tokens), "int64"), **_batch_limits(config)
-    )
-    logits = in_original_order(model.predict(dataset, verbose=0), tokens)
-    return softmax(logits, axis=-1).astype("float32")
 
 
 def measure(scores: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
@@ -363,7 +302,7 @@ def _teach(
     Labels are those of the training texts and, if there are more, the unlabelled.
     """
     config = teacher_config(config, model)
-    options = model_options(config)
+    options = model_options(config.model, config.network, config.pretraining)
     tokens = tokenize(splits, config.data, config.pretraining)
     if len(labels) > len(tokens.train):
         lessons = join_tokens([tokens.train, tokens.unlabelled])
@@ -382,10 +321,13 @@ def _teach(
         patience=config.training.early_stopping,
         part=part,
     )
-    teacher = as_float32(teacher, config, splits, tokens, options)
+    teacher = as_float32(
+        teacher, config.model, config.pretraining, splits, tokens, options
+    )
+    limits = batch_limits(config.training.batch_words, config.batch_size)
     return (
-        predict_scores(config, teacher, tokens.validation),
-        predict_scores(config, teacher, tokens.unlabelled),
+        predict_scores(teacher, tokens.validation, limits),
+        predict_scores(teacher, tokens.unlabelled, limits),
     )
 
 
@@ -420,7 +362,7 @@ def _fit(
     if config.training.naive_bayes:
         set_naive_bayes_scales(model, tokens.lessons, labels)
     first, total = stream or (0, epochs)
-    limits = _batch_limits(config)
+    limits = batch_limits(config.training.batch_words, config.batch_size)
     return run.fit(
         model,
         lambda finished: make_token_training_dataset(
@@ -478,23 +420,26 @@ def _obtain_language_model(
 
 
 def _group_scales(
-    config: Config, model: keras.Model, groups: Sequence[Sequence[str]]
+    model: keras.Model,
+    groups: Sequence[Sequence[str]],
+    *,
+    decay: float,
+    embedding_scale: float,
 ) -> dict[str, float]:
     """Factors of the learning rate, by path of the variable, lower further down."""
     scales = {
-        variable.path: config.pretraining.rate_decay**i
+        variable.path: decay**i
         for i, names in enumerate(groups)
         for name in names
         for variable in model.get_layer(name).trainable_variables
     }
-    for path, scale in _embedding_scale(config, model).items():
+    for path, scale in _embedding_scale(model, embedding_scale).items():
         scales[path] *= scale
     return scales
 
 
-def _embedding_scale(config: Config, model: keras.Model) -> dict[str, float]:
+def _embedding_scale(model: keras.Model, scale: float) -> dict[str, float]:
     """The factor of the learning rate of the word vectors, by path of the variable."""
-    scale = config.optimization.embedding_rate_scale
     if scale == 1:
         return {}
     return {model.get_layer("embedding").trainable_variables[0].path: scale}
@@ -508,7 +453,9 @@ def _compile(
     scales: dict[str, float],
 ) -> None:
     """Compiles the classifier for a training of so many epochs."""
-    steps = token_steps_per_epoch(tokens.lessons, **_batch_limits(config))
+    steps = token_steps_per_epoch(
+        tokens.lessons, **batch_limits(config.training.batch_words, config.batch_size)
+    )
     compile_classifier(
         model,
         optimization=config.optimization,
@@ -521,23 +468,21 @@ def _compile(
 
 
 def _build(
-    config: Config, splits: TextSplits, tokens: Tokens, options: dict[str, Any]
+    model: str,
+    pretraining: PretrainingSettings,
+    splits: TextSplits,
+    tokens: Tokens,
+    options: dict[str, Any],
 ) -> keras.Model:
     """The untrained model."""
-    build = _builder(config.model, config.pretraining)
+    build = _builder(model, pretraining)
     return build(len(tokens.vocabulary), splits.num_classes, **options)
 
 
-def _builder(model: str, pretraining: Pretraining) -> Callable[..., keras.Model]:
+def _builder(
+    model: str, pretraining: PretrainingSettings
+) -> Callable[..., keras.Model]:
     """The function that builds the model."""
     if pretraining.has_language_model:
         return build_language_model_classifier
     return _BUILDERS[model]
-
-
-def _batch_limits(config: Config) -> dict[str, int]:
-    """How many words and texts a batch holds at most."""
-    return {
-        "batch_tokens": config.training.batch_words,
-        "max_batch": config.batch_size,
-    }

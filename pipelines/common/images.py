@@ -96,7 +96,7 @@ def measure_augmented(
 
 
 def gather_results(
-    config: Any,
+    model: str,
     splits: ImageSplits,
     scores: np.ndarray,
     metrics: Mapping[str, Mapping[str, Any]],
@@ -104,7 +104,7 @@ def gather_results(
     """Gathers what the page shows of an image classifier.
 
     Args:
-        config: Settings.
+        model: Name of the model.
         splits: The examples.
         scores: Probabilities of the test images, float32 `(n, num_classes)`.
         metrics: Metrics by split, and `timing`, which is left out.
@@ -115,7 +115,7 @@ def gather_results(
         scores=scores,
         metrics={name: found for name, found in metrics.items() if name != "timing"},
         images=splits.test.images,
-        references=find_references(splits.card.name, config.model),
+        references=find_references(splits.card.name, model),
     )
 
 

@@ -54,7 +54,7 @@ def run(
             outcome = steps.measure(model, splits, run.console)
         metrics: dict[str, Any] = {**outcome.metrics, "pca": outcome.metrics["test"]}
         if config.model != "pca":
-            pca, _ = steps.fit_pca(config, splits)
+            pca, _ = steps.fit_pca(splits, config.code_size, config.seed)
             metrics["pca"] = steps.measure(pca, splits, run.console).metrics["test"]
         metrics["timing"] = {
             **run.timing,
@@ -62,6 +62,7 @@ def run(
         }
         run.write_json("metrics.json", metrics)
         facts = gather_facts(run, splits, metrics, progress, unit="images")
+        name = export_name(config.output.export_name, config.dataset, config.model)
         return finish(
             run,
             make_page=lambda export: page.make_page(
@@ -77,7 +78,7 @@ def run(
                 metrics,
                 splits.image_shape,
                 config.code_size,
-                export_name(config),
+                name,
             ),
             export=export,
             summary=page.summarise(metrics),

@@ -50,10 +50,8 @@ class Outcome:
 
 
 def build_model(config: Config, splits: ImageSplits) -> keras.Model:
-    """Returns the untrained model in the current dtype policy, seeded."""
+    """Returns the untrained autoencoder in the current dtype policy, seeded."""
     keras.utils.set_random_seed(config.seed)
-    if config.model == "pca":
-        return build_principal_components(splits.image_shape, config.code_size)
     widths = config.network.widths
     return build_image_autoencoder(splits.image_shape, config.code_size, widths=widths)
 
@@ -63,7 +61,7 @@ def train(
 ) -> tuple[keras.Model, Progress]:
     """Trains the model; returns it in float32, with its history."""
     if config.model == "pca":
-        model, seconds = fit_pca(config, splits)
+        model, seconds = fit_pca(splits, config.code_size, config.seed)
         run.begin(model)
         return model, Progress(train_seconds=seconds)
     images = splits.train.images
@@ -101,11 +99,13 @@ def train(
     return model, progress
 
 
-def fit_pca(config: Config, splits: ImageSplits) -> tuple[keras.Model, float]:
+def fit_pca(
+    splits: ImageSplits, code_size: int, seed: int
+) -> tuple[keras.Model, float]:
     """Returns the model of principal components, and the seconds it took."""
     began = time.perf_counter()
-    model = build_principal_components(splits.image_shape, config.code_size)
-    fit_principal_components(model, splits.train.images, seed=config.seed)
+    model = build_principal_components(splits.image_shape, code_size)
+    fit_principal_components(model, splits.train.images, seed=seed)
     return model, time.perf_counter() - began
 
 

@@ -152,7 +152,7 @@ def _learning_curve_sections(metrics: dict[str, Any]) -> list[Section]:
 
 
 def _explanations_section(splits: ImageSplits, outcome: Outcome) -> Section:
-    """Grad-CAM of some right predictions and of the surest mistakes."""
+    """Grad-CAM of some correct predictions and of the most confident mistakes."""
     test, scores = splits.test, outcome.scores
     chosen = choose_to_explain(scores, test.labels, right=_EXPLAINED, wrong=_EXPLAINED)
     heat_maps = explain_images(outcome.model, test.images[chosen])
@@ -160,7 +160,7 @@ def _explanations_section(splits: ImageSplits, outcome: Outcome) -> Section:
     return Section(
         title="Explanations",
         note=(
-            "Test images and their Grad-CAM heat maps: bright areas spoke for the "
+            "Test images and their Grad-CAM heat maps: bright areas support the "
             "predicted class. First correct predictions of different classes, then the "
             "most confident mistakes (true class → prediction)."
         ),

@@ -71,7 +71,20 @@ def run(
         phase = fit_frozen(splits, cache, run.folder, flip=flip)
         set_head(frozen, phase.head)
         run.say(page.describe_head(phase))
-        tuned = steps.fine_tune(run, config, splits, frozen)
+        epochs, steps_per_epoch = steps.plan_epochs(
+            len(splits.train),
+            epochs=config.epochs,
+            batch_size=config.batch_size,
+            min_updates=config.training.min_updates,
+        )
+        tuned = steps.fine_tune(
+            run,
+            config,
+            splits,
+            frozen,
+            epochs=epochs,
+            steps_per_epoch=steps_per_epoch,
+        )
         curve = measure_learning_curve(
             run,
             counts,
@@ -81,22 +94,34 @@ def run(
             augmentation=config.augmentation,
             label_smoothing=config.training.label_smoothing,
         )
-        outcome = steps.measure(run, config, splits, cache, phase, frozen, tuned, curve)
+        outcome = steps.measure(
+            run,
+            splits,
+            cache,
+            phase,
+            frozen,
+            tuned,
+            curve,
+            views=config.evaluation.test_time_augmentation,
+            examples_per_epoch=steps_per_epoch
+            * min(config.batch_size, len(splits.train)),
+        )
         images.save_with_examples(run, outcome.model, splits)
         run.write_json("metrics.json", outcome.metrics)
         facts = gather_facts(
             run, splits, outcome.metrics, outcome.progress, unit="images"
         )
         shown = page.metrics_by_split(outcome.metrics)
-        results = images.gather_results(config, splits, outcome.scores, shown)
+        results = images.gather_results(config.model, splits, outcome.scores, shown)
         sections = page.sections(splits, outcome)
+        name = export_name(config.output.export_name, config.dataset, config.model)
         folder = finish(
             run,
             make_page=lambda export: classification_page(
                 facts, results, sections, export
             ),
             card=images.image_classifier_card(
-                facts, results, splits.image_shape, export_name(config), explain=True
+                facts, results, splits.image_shape, name, explain=True
             ),
             export=export,
             summary=page.summarise(outcome.metrics),

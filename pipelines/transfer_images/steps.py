@@ -16,7 +16,7 @@ from modelyard.data.images.pipeline import (
 )
 from modelyard.data.splitting import draw_stratified
 from modelyard.evaluation.classification import classification_metrics
-from modelyard.evaluation.prediction import predict_scores
+from modelyard.evaluation.prediction import Views, predict_scores
 from modelyard.models.vision.transfer_classifier import (
     BACKBONES,
     build_transfer_classifier,
@@ -110,7 +110,13 @@ def feature_bytes(splits: ImageSplits, model: keras.Model, *, flip: bool) -> int
 
 
 def fine_tune(
-    run: Run, config: Config, splits: ImageSplits, model: keras.Model
+    run: Run,
+    config: Config,
+    splits: ImageSplits,
+    model: keras.Model,
+    *,
+    epochs: int,
+    steps_per_epoch: int,
 ) -> tuple[keras.Model, Progress] | None:
     """Trains the backbone, or its upper blocks, together with the head.
 
@@ -119,11 +125,12 @@ def fine_tune(
         config: Settings.
         splits: The examples.
         model: Float32 classifier with the head of the first phase; not changed.
+        epochs: Epochs, as of `plan_epochs`.
+        steps_per_epoch: Updates of each.
 
     Returns:
         The fine-tuned classifier in float32, and the history; None if it is disabled.
     """
-    epochs, steps = _plan(config, len(splits.train))
     if not epochs:
         return None
     with dtype_policy(resolve_precision(config.training.precision)):
@@ -136,7 +143,7 @@ def fine_tune(
         training=config.training,
         learning_rate=config.learning_rate,
         label_smoothing=config.training.label_smoothing,
-        total_steps=steps * epochs,
+        total_steps=steps_per_epoch * epochs,
         rate_scales=rate_scales(trained, config.optimization.rate_decay),
     )
     progress = run.fit(
@@ -156,7 +163,7 @@ def fine_tune(
             batch_size=PREDICT_BATCH,
         ),
         epochs=epochs,
-        steps_per_epoch=steps,
+        steps_per_epoch=steps_per_epoch,
     )
     with dtype_policy("float32"):
         tuned = _build_classifier(config, splits, weights=None)
@@ -166,25 +173,28 @@ def fine_tune(
 
 def measure(
     run: Run,
-    config: Config,
     splits: ImageSplits,
     cache: FeatureCache,
     phase: FrozenPhase,
     frozen: keras.Model,
     tuned: tuple[keras.Model, Progress] | None,
     learning_curve: list[dict[str, Any]],
+    *,
+    views: Views,
+    examples_per_epoch: int,
 ) -> Outcome:
     """Measures both phases and keeps the one with the better validation accuracy.
 
     Args:
         run: The run.
-        config: Settings.
         splits: The examples.
         cache: Features of the frozen backbone.
         phase: Result of the first phase.
         frozen: Classifier with the head of the first phase.
         tuned: Result of fine-tuning; None if it was disabled.
         learning_curve: Its points; empty if it was not measured.
+        views: Test-time augmentation, as for `predict_scores`.
+        examples_per_epoch: Examples that an epoch of fine-tuning uses.
     """
     models = {"frozen": frozen}
     progress = Progress()
@@ -215,7 +225,7 @@ def measure(
         run,
         models[kept],
         splits.test,
-        config.evaluation.test_time_augmentation,
+        views,
         batch_size=PREDICT_BATCH,
     )
     metrics: dict[str, Any] = {
@@ -227,7 +237,7 @@ def measure(
         "learning_curve": learning_curve,
         "timing": {
             **run.timing,
-            **_training_times(config, len(splits.train), phase, progress),
+            **_training_times(phase, progress, examples_per_epoch),
         },
     }
     return Outcome(models[kept], scores["test", kept], metrics, progress)
@@ -248,23 +258,13 @@ def _build_classifier(
     )
 
 
-def _plan(config: Config, num_examples: int) -> tuple[int, int]:
-    """The epochs of the fine-tuning, and the updates of each."""
-    return plan_epochs(
-        num_examples,
-        epochs=config.epochs,
-        batch_size=config.batch_size,
-        min_updates=config.training.min_updates,
-    )
-
-
 def _merit(measured: dict[str, Any]) -> tuple[float, float]:
     """What is compared: the accuracy, then the log loss."""
     return measured["accuracy"], -measured["log_loss"]
 
 
 def _training_times(
-    config: Config, count: int, phase: FrozenPhase, progress: Progress
+    phase: FrozenPhase, progress: Progress, examples_per_epoch: int
 ) -> dict[str, float]:
     """Seconds of both phases, and the speed of the fine-tuning."""
     frozen_seconds = phase.feature_seconds + phase.head_seconds
@@ -277,7 +277,6 @@ def _training_times(
         "epochs": progress.epoch,
     }
     if progress.epoch:
-        seen = _plan(config, count)[1] * min(config.batch_size, count)
         # The seconds above are of both phases.
-        timing = {**training_timing(progress, seen), **timing}
+        timing = {**training_timing(progress, examples_per_epoch), **timing}
     return timing

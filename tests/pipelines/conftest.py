@@ -16,6 +16,7 @@ from modelyard.data.catalogue import find_card
 from modelyard.data.texts import loading as text_loading
 from modelyard.pipelines import find_pipeline
 from modelyard.pipelines.classify_text import steps as text_steps
+from modelyard.pipelines.common import texts
 from modelyard.pipelines.common.command import parse_config
 from modelyard.training.run import open_run
 
@@ -118,13 +119,19 @@ def train_text(config, resume=None):
     console = Console(quiet=True)
     with open_run("classify-text", config, resume=resume, console=console) as run:
         config = run.config
-        options = text_steps.model_options(config)
+        options = text_steps.model_options(
+            config.model, config.network, config.pretraining
+        )
         splits = text_steps.load_splits(config)
-        tokens = text_steps.tokenize(splits, config.data, config.pretraining)
+        tokens = texts.tokenize(splits, config.data, config.pretraining)
         model = text_steps.compile_model(config, splits, tokens, options)
         run.begin(model)
         progress, facts = text_steps.train(run, config, splits, tokens, model, options)
-        scores = text_steps.predict_scores(config, model, tokens.test)
+        scores = texts.predict_scores(
+            model,
+            tokens.test,
+            texts.batch_limits(config.training.batch_words, config.batch_size),
+        )
     accuracy = np.mean(scores.argmax(axis=-1) == splits.test.labels)
     return TrainedText(run.folder, model, progress, facts, float(accuracy))
 

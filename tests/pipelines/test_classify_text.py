@@ -135,7 +135,10 @@ def test_every_model_runs_and_is_exported(model, root, reviews_table):
 @pytest.mark.parametrize("model", [m for m in MODELS if m != "ngram"])
 def test_every_model_has_a_builder_that_takes_its_options(model):
     config = make_config(Config, {"model": model, "dropout": 0.1, "embedding_dim": 8})
-    assert steps.model_options(config) == {"dropout": 0.1, "embedding_dim": 8}
+    assert steps.model_options(config.model, config.network, config.pretraining) == {
+        "dropout": 0.1,
+        "embedding_dim": 8,
+    }
 
 
 def test_seed_decides_the_weights(reviews_table, tmp_path):

@@ -12,7 +12,7 @@ from modelyard.data.texts.token_lists import join_tokens
 from modelyard.pipelines import find_pipeline
 from modelyard.pipelines.classify_text import steps
 from modelyard.pipelines.classify_text.config import Config
-from modelyard.pipelines.common import word_vectors
+from modelyard.pipelines.common import texts, word_vectors
 
 from .conftest import train_text
 
@@ -108,7 +108,7 @@ def test_vectors_are_kept_for_a_resumed_run(tmp_path, monkeypatch):
 def _start(config, folder):
     """The facts, and the word vectors of the model."""
     splits, tokens = _tokens(config)
-    options = steps.model_options(config)
+    options = steps.model_options(config.model, config.network, config.pretraining)
     model = steps.compile_model(config, splits, tokens, options)
     facts = word_vectors.start_from_cooccurrence(
         model,
@@ -125,7 +125,7 @@ def _start(config, folder):
 def _tokens(config):
     """The examples and their token ids."""
     splits = steps.load_splits(config)
-    return splits, steps.tokenize(splits, config.data, config.pretraining)
+    return splits, texts.tokenize(splits, config.data, config.pretraining)
 
 
 @pytest.mark.parametrize(
