@@ -221,8 +221,10 @@ def set_trainable_blocks(model: keras.Model, blocks: int | Literal["all"]) -> No
     # Setting it on a model sets it on all layers, so this comes first.
     model.trainable = True
     for layer, above in _blocks_above(model):
-        is_norm = isinstance(layer, layers.BatchNormalization)
-        layer.trainable = above < limit and not is_norm
+        # Reloaded, a `Sequential` does not pass the setting on to its layers.
+        for part in (layer, *getattr(layer, "layers", ())):
+            is_norm = isinstance(part, layers.BatchNormalization)
+            part.trainable = above < limit and not is_norm
 
 
 def rate_scales(model: keras.Model, decay: float) -> dict[str, float]:
