@@ -300,6 +300,7 @@ def _show_images(name: str, output: Path | None) -> None:
     from modelyard.data.images.contact_sheet import save_contact_sheet
     from modelyard.data.images.loading import load_images
     from modelyard.pipelines.common.finish import describe_splits
+    from modelyard.pipelines.common.images import describe_examples
     from modelyard.training.run_folder import slug
 
     splits = load_images(name)
@@ -309,7 +310,7 @@ def _show_images(name: str, output: Path | None) -> None:
             "`output` must be a .png file in an existing folder. "
             f"Received: output={output}"
         )
-    OUT.print(describe_splits(splits, "x".join(map(str, splits.image_shape))))
+    OUT.print(describe_splits(splits, describe_examples(splits)))
     _print_terms(splits.card)
     OUT.print(count_classes(splits).to_string())
     save_contact_sheet(splits, output)

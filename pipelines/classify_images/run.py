@@ -49,7 +49,7 @@ def run(
         with run.timed("load"):
             splits = images.load_splits(config)
         config.augmentation.check_fits(splits.image_shape)
-        run.say(describe_splits(splits, images.describe_shape(splits)))
+        run.say(describe_splits(splits, images.describe_examples(splits)))
         with run.timed("build"):
             model, steps_per_epoch = steps.compile_model(config, splits, options)
         run.begin(model)

@@ -64,7 +64,7 @@ def run(
         options = steps.model_options(config.model, config.network, config.pretraining)
         with run.timed("load"):
             splits = steps.load_splits(config)
-            run.say(describe_splits(splits, "texts"))
+            run.say(describe_splits(splits, f"{splits.num_classes} classes, texts"))
             tokens = texts.tokenize(splits, config.data, config.pretraining)
             run.say(page.describe_tokens(tokens))
         with run.timed("build"):

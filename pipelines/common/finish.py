@@ -114,16 +114,13 @@ def describe_splits(splits: Any, example: str) -> str:
 
     Args:
         splits: The examples.
-        example: What an example is, as in "28x28x1".
+        example: What the examples are, as in "10 classes, 28x28x1".
     """
     sizes = ", ".join(f"{name} {n:,}" for name, n in split_sizes(splits).items())
     found = "; ".join(
         f"{name.replace('_', ' ')} {value}" for name, value in splits.findings.items()
     )
-    return (
-        f"{splits.spec} ({splits.card.title}): {sizes}; {splits.num_classes} classes, "
-        f"{example}\nchecked: {found}"
-    )
+    return f"{splits.spec} ({splits.card.title}): {sizes}; {example}\nchecked: {found}"
 
 
 def split_sizes(splits: Any) -> dict[str, int]:

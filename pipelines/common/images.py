@@ -40,9 +40,10 @@ def load_splits(config: Any) -> ImageSplits:
     )
 
 
-def describe_shape(splits: ImageSplits) -> str:
-    """Returns the shape of an image as text."""
-    return "x".join(map(str, splits.image_shape))
+def describe_examples(splits: ImageSplits) -> str:
+    """Returns the number of classes and the shape of an image as text."""
+    shape = "x".join(map(str, splits.image_shape))
+    return f"{splits.num_classes} classes, {shape}"
 
 
 def save_with_examples(run: Run, model: keras.Model, splits: ImageSplits) -> None:

@@ -47,7 +47,7 @@ def run(
         config = run.config
         with run.timed("load"):
             splits = images.load_splits(config)
-        run.say(describe_splits(splits, images.describe_shape(splits)))
+        run.say(describe_splits(splits, images.describe_examples(splits)))
         model, progress = steps.train(run, config, splits)
         images.save_with_examples(run, model, splits)
         with run.timed("evaluate"):

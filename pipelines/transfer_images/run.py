@@ -61,7 +61,7 @@ def run(
         counts = label_counts(
             config.evaluation.learning_curve, len(splits.train), splits.num_classes
         )
-        run.say(describe_splits(splits, images.describe_shape(splits)))
+        run.say(describe_splits(splits, images.describe_examples(splits)))
         with run.timed("build"):
             frozen = steps.build_frozen(config, splits)
         flip = config.augmentation.flip

@@ -22,7 +22,7 @@ from modelyard.pipelines.common.command import parse_config
 from modelyard.pipelines.transfer_images import steps
 from modelyard.pipelines.transfer_images.config import MODELS, Config
 
-from .conftest import DIGITS, SAMPLES, arguments_in
+from .conftest import DIGITS, arguments_in
 
 _TINY = (
     *(*DIGITS, "--weights", "none", "--image-size", "32"),
@@ -159,15 +159,30 @@ def test_validation_is_at_most_a_quarter_of_the_labels(tmp_path):
     assert len(steps.load_splits(config).validation) == 10
 
 
+@pytest.fixture(scope="module")
+def head_alone(tmp_path_factory):
+    """A run without fine-tuning, and what it printed."""
+    root = tmp_path_factory.mktemp("head")
+    return _run(_config(root, "--epochs", "0", "--no-export"))
+
+
+def test_head_alone_needs_no_epochs(head_alone):
+    folder, output = head_alone
+    metrics = _read(folder)
+    assert metrics["kept"] == "frozen"
+    assert "test_fine_tuned" not in metrics
+    assert metrics["timing"]["epochs"] == 0
+    assert "kept: frozen backbone" in output
+    assert "<h2>Training</h2>" not in (folder / "report.html").read_text()
+
+
 def test_run_interrupted_while_fitting_the_head_keeps_its_features(
-    finished, tmp_path, monkeypatch
+    head_alone, tmp_path, monkeypatch
 ):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    # The learning curve makes no difference to the weights.
-    flags = (*SAMPLES["transfer-images"], "--learning-curve", "--no-export")
-    config = _config(tmp_path, *flags)
+    config = _config(tmp_path, "--epochs", "0", "--no-export")
     with monkeypatch.context() as patch:
         patch.setattr(frozen_features, "fit_linear_head", interrupt)
         with pytest.raises(KeyboardInterrupt):
@@ -176,18 +191,8 @@ def test_run_interrupted_while_fitting_the_head_keeps_its_features(
     assert not (folder / "frozen.npz").exists()
     _, output = _run(config, resume=folder)
     assert "features of train" not in output
-    np.testing.assert_array_equal(_weights(folder), _weights(finished))
+    np.testing.assert_array_equal(_weights(folder), _weights(head_alone[0]))
     assert _read(folder)["timing"]["feature_seconds"] > 0
-
-
-def test_head_alone_needs_no_epochs(tmp_path):
-    folder, output = _run(_config(tmp_path, "--epochs", "0", "--no-export"))
-    metrics = _read(folder)
-    assert metrics["kept"] == "frozen"
-    assert "test_fine_tuned" not in metrics
-    assert metrics["timing"]["epochs"] == 0
-    assert "kept: frozen backbone" in output
-    assert "<h2>Training</h2>" not in (folder / "report.html").read_text()
 
 
 @pytest.mark.slow
