@@ -182,6 +182,22 @@ def _range(low: float, high: float) -> str:
     return f"{low:+.1%} to {high:+.1%}"
 
 
+def _decibels(name: str) -> Callable[[Line], str]:
+    """A cell with mean and standard deviation of a key in dB."""
+
+    def cell(line: Line) -> str:
+        values = _values(line.entry, name)
+        spread = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
+        return f"{statistics.fmean(values):.2f} dB{spread}"
+
+    return cell
+
+
+def _share(name: str) -> Callable[[Line], str]:
+    """A cell with mean and standard deviation of a key in percent."""
+    return lambda line: _percent(_values(line.entry, name))
+
+
 CELLS: dict[str, Callable[[Line], str]] = {
     "what": _what,
     "command": _command,
@@ -220,6 +236,11 @@ CELLS: dict[str, Callable[[Line], str]] = {
     "overhead_of_medians": lambda line: f"{line.entry['overhead_of_medians']:+.1%}",
     "overhead_range": lambda line: _range(*line.entry["overhead_range_of_pairs"]),
     "num_pairs": lambda line: str(len(line.entry["seconds"]["bare"])),
+    "code_size": _number("code_size", "{:.0f}"),
+    "psnr": _decibels("psnr"),
+    "pca_psnr": _decibels("pca_psnr"),
+    "probe": _share("probe_accuracy"),
+    "pca_probe": _share("pca_probe_accuracy"),
     "layer": lambda line: _LAYERS[line.row.cell.partition("/")[2]],
     "word_rate": lambda line: f"{_layer(line)['tokens_per_second']:,.0f}",
     "layer_share": lambda line: f"{_layer(line)['share_of_bare_rate']:.0%}",

@@ -442,6 +442,29 @@ TABLES = {
         },
         (Row("`convnet`, `fast`", "digits", "python benchmarks/digits_folds.py"),),
     ),
+    "encode-images": Table(
+        {
+            "data set": "what",
+            "code size": "code_size",
+            "PSNR": "psnr",
+            "PSNR of PCA": "pca_psnr",
+            "linear probe": "probe",
+            "linear probe on PCA": "pca_probe",
+            "seeds": "seeds",
+            "seconds": "seconds",
+            **_SOURCE,
+        },
+        tuple(
+            Row(
+                what,
+                f"encode_images/{key}",
+                f"python benchmarks/encode_images_figures.py --datasets {key}",
+                seconds="train_seconds",
+                upper_bound=True,
+            )
+            for what, key in (("digits", "digits"), ("MNIST", "mnist"))
+        ),
+    ),
     "input-pipeline": Table(
         {
             "": "what",
