@@ -69,7 +69,7 @@ from cases import CASES  # noqa: E402
 for case, options in PLAN["models"].items():
     if case not in PLAN["standard"]:
         _reload(case)
-    # The builder gives what the file holds.
+    # Fails unless the builder creates the weights of the file.
     CASES[case](**options).load_weights(FOLDER / f"{case}.keras")
     REPORT["built"].append(case)
 REPORT["training"] = {}

@@ -61,7 +61,7 @@ def test_model_maps_pixels_to_logits(family, shape):
 
 
 @all_families
-def test_name_is_taken(family):
+def test_name_is_that_of_the_argument(family):
     assert _build(family, name="mine").name == "mine"
 
 

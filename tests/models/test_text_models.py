@@ -41,7 +41,7 @@ def test_model_maps_tokens_to_logits(family):
 def test_padding_never_changes_a_prediction(case, shared):
     model = shared(case)
     expected = predict(model, TOKENS)
-    assert np.ptp(expected, axis=0).min() > 1e-4  # The texts do differ.
+    assert np.ptp(expected, axis=0).min() > 1e-4  # The texts differ.
     for more in (1, 9):
         padded = np.pad(TOKENS, ((0, 0), (0, more)))
         np.testing.assert_allclose(predict(model, padded), expected, atol=1e-5)

@@ -58,7 +58,7 @@ def test_binary_step_leaves_the_layers_before_it_unchanged():
         hidden, model.get_layer("features").get_weights(), strict=True
     ):
         np.testing.assert_array_equal(before, after)
-    # The bias: the step may give zeros only, and then the kernel has no gradient.
+    # The bias, because the kernel has no gradient where the step is 0.
     assert not np.array_equal(logits[1], model.get_layer("logits").get_weights()[1])
 
 

@@ -35,7 +35,7 @@ def _pair(bidirectional, return_sequences):
 
 @functools.cache
 def _compiled_pair(bidirectional, return_sequences):
-    """Models of both layers that give gradients: their change in a step of SGD."""
+    """Models of both layers; their gradients are the change in a step of SGD."""
     # One pair runs as a graph, as in `fit`; the others eagerly, which starts faster.
     run_eagerly = not (bidirectional and return_sequences)
     pair = _pair(bidirectional, return_sequences)

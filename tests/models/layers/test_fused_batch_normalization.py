@@ -7,7 +7,7 @@ from modelyard.models.layers.fused_batch_normalization import FusedBatchNormaliz
 
 
 def trained_step(layer, maps):
-    """Answer in training, gradients of inputs and weights, and weights thereafter."""
+    """Training output, gradients of inputs and weights, and the new weights."""
     import tensorflow as tf
 
     maps = tf.constant(maps)

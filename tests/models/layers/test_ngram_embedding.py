@@ -30,9 +30,8 @@ def test_vector_of_a_word_is_the_sum_of_the_ngrams_that_begin_there():
 def test_untrained_ngrams_have_no_effect():
     keras.utils.set_random_seed(0)
     vectors = keras.ops.convert_to_numpy(NgramEmbedding(6, 4, ngrams=3)(TOKENS))
-    np.testing.assert_array_equal(
-        vectors[0, 0], vectors[0, 2]
-    )  # The next words differ.
+    # The same word, with different words after it.
+    np.testing.assert_array_equal(vectors[0, 0], vectors[0, 2])
     assert 0 < np.abs(vectors[0, 0]).max() <= 0.05
     assert np.abs(vectors[0, 0] - vectors[0, 1]).max() > 0
 

@@ -114,7 +114,7 @@ def test_naive_bayes_scales_are_log_count_ratios(tokens):
     model = build_ngram_classifier(6, 2, ngrams=1)
     set_naive_bayes_scales(model, tokens, LABELS, strength=0.5)
     scale = model.get_layer("features").scale.numpy()
-    # In how many texts of each class the words 2 to 5 are, plus one.
+    # Number of texts of each class with the words 2 to 5, plus one.
     first, second = np.array([2, 2, 1, 1]), np.array([2, 2, 3, 2])
     ratio = np.log(first / first.sum()) - np.log(second / second.sum())
     np.testing.assert_allclose(scale[2:, 0], 0.5 * ratio, rtol=1e-5)
@@ -137,7 +137,7 @@ def test_scaled_model_learns_fast_and_keeps_its_scales():
     keras.utils.set_random_seed(0)
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, 60)
-    # Word 3 before word 2 or behind it: only bigrams tell the classes apart.
+    # Word 3 comes before or after word 2: only bigrams distinguish the classes.
     texts = [
         [*rng.integers(4, 9, rng.integers(1, 40)), *((2, 3) if label else (3, 2))]
         for label in labels

@@ -78,7 +78,7 @@ def test_loss_is_the_cross_entropy_of_the_next_words():
     targets = TOKENS[:, 1:]
     chosen = np.take_along_axis(probabilities, targets[..., None], -1)[..., 0]
     expected = -np.log(chosen[targets > 0]).mean()
-    # In evaluation over all words, also where training samples.
+    # Evaluation uses the whole vocabulary, even if training samples.
     np.testing.assert_allclose(trainer(TOKENS), [expected], rtol=1e-5)
 
 

@@ -9,7 +9,7 @@ WIDTHS = (8, 9, 10)
 
 @pytest.fixture
 def photographs():
-    """Smooth random pictures: neighbouring pixels are alike, as in photographs."""
+    """Smooth random images: neighbouring pixels are similar, as in photographs."""
     rng = np.random.default_rng(0)
     noise = rng.normal(size=(200, 24, 24, 3)).cumsum(1).cumsum(2)
     return np.clip(noise * 4 + 100, 0, 255).astype("uint8")

@@ -113,7 +113,7 @@ def test_attributes_of_known_names_are_refused(file):
         read_torch_weights(file)
 
 
-def test_no_memory_is_taken_that_a_file_only_claims_to_need(file, state):
+def test_a_file_cannot_make_the_reader_allocate_memory(file, state):
     file.write_bytes(b"\x80\x02]r\xff\xff\xff\xff.")
     with pytest.raises(ValueError, match="numbers more objects than it contains"):
         read_torch_weights(file)
