@@ -30,7 +30,7 @@ _BYTES_PER_WEIGHT = 64  # Checkpoints with two averages, the model and its expor
 
 
 class Run:
-    """A run that is under way; `open_run` makes it.
+    """A run in progress, created by `open_run`.
 
     Attributes:
         pipeline: Name of the pipeline.
@@ -67,7 +67,7 @@ class Run:
         return self._folder is not None
 
     def say(self, text: str) -> None:
-        """Prints a line or more."""
+        """Prints one or more lines."""
         self.console.print(text, highlight=False)
 
     @contextlib.contextmanager
@@ -78,13 +78,13 @@ class Run:
         self.timing[f"{step}_seconds"] = time.perf_counter() - began
 
     def begin(self, model: keras.Model, *, extra_bytes: int = 0) -> None:
-        """Makes the folder of the run, or enters the one that is resumed.
+        """Creates the folder of the run, or continues in the one that is resumed.
 
-        Before, nothing is written: what can be refused is refused by then.
+        Nothing is written before this call, so check all settings first.
 
         Args:
             model: The model to train.
-            extra_bytes: Room that the run needs besides checkpoints and exports.
+            extra_bytes: Disk space needed in addition to checkpoints and exports.
 
         Raises:
             StorageError: If a folder cannot be written or has too little room.
@@ -123,7 +123,7 @@ class Run:
             epochs: As for `fit_resumably`.
             steps_per_epoch: As for `fit_resumably`.
             patience: As for `fit_resumably`.
-            part: Subfolder for the checkpoints of one of several trainings.
+            part: Subfolder for the checkpoints, if the run has several trainings.
         """
         return fit_resumably(
             model,
@@ -156,7 +156,7 @@ class Run:
 def open_run(
     pipeline: str, config: Any, *, resume: Path | None, console: Console | None
 ) -> Iterator[Run]:
-    """Gives a run to a `with` block. If it is interrupted, says how to resume it.
+    """Yields a run. If it is interrupted, prints how to resume it.
 
     Args:
         pipeline: Name of the pipeline.

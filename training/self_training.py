@@ -33,11 +33,12 @@ def label_unlabelled(
     Args:
         run: The run.
         teachers: Names of the models.
-        teach: Trains a teacher. Takes its name, the labels of the training examples
-            and, from the second round on, of the unlabelled ones behind them, and the
-            subfolder of the run to train in. Returns its scores of the validation
-            examples and of the unlabelled ones, `(n, num_classes)` each.
-        rounds: Number of trainings; later ones include what was labelled.
+        teach: Function that trains a teacher. It takes the teacher's name, the labels
+            of the training examples (from the second round on followed by those of the
+            unlabelled examples), and the subfolder of the run to train in. It returns
+            the scores of the validation and of the unlabelled examples,
+            `(n, num_classes)` each.
+        rounds: Number of rounds; later ones also train on the examples labelled before.
         train_labels: Integers `(n,)`.
         validation_labels: Integers `(m,)`.
         class_names: Names of the classes.
@@ -84,7 +85,7 @@ def label_unlabelled(
     write_atomically(folder / _LABELS_FILE, lambda file: np.save(file, labels))
     run.write_json(_FACTS_FILE, facts)  # Last: it says that both are complete.
     for checkpoints in (folder / "teachers").glob("*/*/checkpoints"):
-        shutil.rmtree(checkpoints)  # Large, and only for teachers that are not done.
+        shutil.rmtree(checkpoints)  # Large, and only needed to resume a teacher.
     return labels, facts
 
 

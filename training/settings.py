@@ -1,4 +1,4 @@
-"""Groups of settings that several pipelines have. Importing this loads no Keras."""
+"""Groups of settings that several pipelines share. Importing this loads no Keras."""
 
 import dataclasses
 import re
@@ -29,7 +29,7 @@ class TrainingSettings:
         "auto", "Precision of the training; exports are float32."
     )
     xla: Literal["auto", "on", "off"] = setting(
-        "auto", "Compile training steps with XLA; auto: on a GPU."
+        "auto", "Compile training steps with XLA; auto: only on a GPU."
     )
 
 
@@ -79,7 +79,7 @@ class OutputSettings:
     saved_models_dir: str = setting("saved_models", "Folder for SavedModels.")
 
     def __post_init__(self):
-        """Refuses names that would lead out of the folder of SavedModels."""
+        """Refuses names that would escape the folder of SavedModels."""
         is_plain = self.export_name is None or re.fullmatch(
             r"\w[\w.-]*", self.export_name
         )

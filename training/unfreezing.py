@@ -14,7 +14,7 @@ from modelyard.training.run import Run
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """One of the trainings that follow each other.
+    """One stage of fine-tuning.
 
     Attributes:
         layers: Names of the layers that are trained.
@@ -45,7 +45,7 @@ def fine_tune_in_stages(
     epochs: int,
     fit: Callable[[Stage], Progress],
 ) -> Progress:
-    """Trains a model with more and more layers.
+    """Trains more and more layers of a model.
 
     Args:
         run: The run; `history.csv` in its folder gets the epochs of all stages.
@@ -101,7 +101,7 @@ def _plan(groups: Sequence[Sequence[str]], unfreezing: str, epochs: int) -> list
 
 
 def _join(parts: Sequence[Progress]) -> Progress:
-    """One history of all stages."""
+    """Joins the histories of all stages."""
     rows: list[dict[str, float]] = []
     seconds = 0.0
     for part in parts:
