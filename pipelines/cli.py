@@ -65,7 +65,7 @@ def run(arguments: Sequence[str]) -> int:
     from modelyard.pipelines.common.command import parse_config
 
     if not arguments or arguments[0] in ("-h", "--help"):
-        OUT.print("usage: modelyard run PIPELINE [options]\n")
+        OUT.print("usage: modelyard run PIPELINE \\[options]\n")
         for pipeline in PIPELINES:
             OUT.print(f"  {pipeline.name:18} {pipeline.summary}")
         OUT.print("\nOptions of a pipeline: modelyard run PIPELINE --help")
@@ -195,8 +195,7 @@ def predict(
         inputs: Image files or .npy arrays; texts for an export that takes texts.
         file: File of texts, one per line; - is standard input.
         output: Where predicted images are saved: a .png file, or a folder for several.
-        kind: Kind of answer of a SavedModel that does not record it: classes, value,
-            image, text or codes.
+        kind: Kind of answer, if not recorded: classes, value, image, text or codes.
         as_json: Print JSON.
     """
     from modelyard.serving.predict.image import ImageAnswer, save_images
@@ -342,7 +341,7 @@ def _import_tensorflow() -> None:
     """Imports TensorFlow without its chatter."""
     with _without_chatter():
         importlib.import_module("tensorflow")
-    # Every model that predicts is traced, and a run may have several.
+    # TensorFlow warns about retracing if a run predicts with several models.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 

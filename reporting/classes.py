@@ -25,7 +25,7 @@ class ClassificationResults:
         class_names: The `k` names in order.
         labels: True classes of the test examples, integer `(n,)` in [0, k).
         scores: Their probabilities, floating `(n, k)`, rows sum to 1.
-        metrics: What `classification_metrics` gave by split: `test`, computed from
+        metrics: Results of `classification_metrics` by split: `test`, computed from
             `scores`, and perhaps `validation`, `test_tta` and others.
         images: Test images, uint8 `(n, height, width, channels)` with 1 or 3
             channels; `None` if the examples are not images.
@@ -44,7 +44,7 @@ class ClassificationResults:
     references: Sequence[Reference] = ()
 
     def __post_init__(self):
-        """Refuses results that would make a wrong page or none."""
+        """Checks that the results belong together."""
         lengths = {"scores": len(self.scores), "labels": len(self.labels)}
         if self.images is not None:
             lengths["images"] = len(self.images)

@@ -32,13 +32,13 @@ def model_card_text(
     signatures: Mapping[str, Mapping[str, Mapping[str, str]]],
     example_request: str,
 ) -> str:
-    """Makes the text that tells users of an export what they should know.
+    """Writes the model card, which tells users of an export what they should know.
 
     Args:
-        facts: What is known about the run.
-        description: What the model takes and gives, in a sentence.
+        facts: Facts about the run.
+        description: What the model does, in a sentence.
         intended_use: What the model is for, in a sentence or more.
-        limits: What it is not for or not good at, a sentence each.
+        limits: What it does badly or should not be used for, a sentence each.
         metrics: Tables of metrics.
         signatures: `{"serving_default": {"inputs": {"pixels": "float32 (batch, 28,
             28, 1) in [0, 255]"}, "outputs": {...}}, ...}`.
@@ -122,7 +122,7 @@ def _bullets(sentences: Iterable[str]) -> str:
 
 
 def _plain(text: Any) -> str:
-    """Makes one line of a text and keeps it from being read as HTML."""
+    """Puts a text on one line, and escapes HTML."""
     return " ".join(str(text).split()).replace("&", "&amp;").replace("<", "&lt;")
 
 

@@ -22,7 +22,7 @@ class DatasetFacts:
 
     Attributes:
         title: Its full name.
-        licence: The licence, or what is known of it.
+        licence: The licence, or what is known about it.
         citation: What to cite.
         url: Its home page, `http://` or `https://`; empty if it has none.
         split_sizes: Examples by split, as used in the run.
@@ -37,7 +37,7 @@ class DatasetFacts:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class RunFacts:
-    """What the page and the model card of any run tell about it.
+    """Facts that the page and the model card of any run show.
 
     Attributes:
         title: Data set and model.
@@ -51,7 +51,7 @@ class RunFacts:
             `input_wait_share` and `evaluate_seconds`.
         dataset: Facts about the data set.
         findings: What checks of the data found; may be nested.
-        unit: What an example is, as in "images".
+        unit: Plural name of the examples, such as "images".
 
     Raises:
         ValueError: If the history lacks a column.
@@ -111,7 +111,7 @@ def make_run_page(
     """Puts the sections of a task between those that all runs have.
 
     Args:
-        facts: What is known about the run.
+        facts: Facts about the run.
         headline: Its most important figure.
         cards: Further figures; the speed of the training is added.
         summary: Sections before the training curves.

@@ -88,7 +88,7 @@ class Optimizer(OptimizerSettings):
         1.0, "Maximum global norm of the gradients; 0 disables clipping."
     )
     embedding_rate_scale: float = setting(
-        1.0, "Factor of the learning rate of word vectors; for sgd and adamw."
+        1.0, "Multiplier of the learning rate of word vectors; for sgd and adamw."
     )
 
     def __post_init__(self):
@@ -225,9 +225,9 @@ _GATED = {
     "batch_words": 16_384,
     "learning_rate": 0.004,
 }
-# Adam moves the vectors of rare words as far as those of common ones, and learns the
-# training texts by heart. SGD does not; but a word is in few texts of a batch, so that
-# its vector gets small gradients, and needs a greater rate than the layers above.
+# Adam moves the vectors of rare words as far as those of common ones, and memorises the
+# training texts. SGD does not; but a word occurs in few texts of a batch, so its vector
+# gets small gradients and needs a higher learning rate than the layers above.
 _SGD = {
     "optimizer": "sgd",
     "learning_rate": 0.05,
@@ -260,7 +260,7 @@ _FOURIER = {
     "epochs": 4,
     "learning_rate": 0.003,
 }
-# Of `fast`, and of `best` where nothing better is known.
+# For `fast`, and for `best` where nothing better is known.
 _BOTH: tuple[tuple[dict[str, Any], tuple[str, ...], tuple[str, ...]], ...] = (
     (_NGRAM, (), ("ngram",)),
     ({"buckets": 2**22}, _IMDB, ("ngram",)),

@@ -73,11 +73,11 @@ def model_card(
     """Returns the model card.
 
     Args:
-        facts: What is known about the run.
+        facts: Facts about the run.
         results: Predictions and metrics.
         name: Name of the model in TF Serving.
         max_length: Words of a text that the model reads.
-        teachers: Models that labelled a part of the training texts.
+        teachers: Models that labelled some of the training texts.
     """
     classes = len(results.class_names)
     answers = {

@@ -179,11 +179,11 @@ def train(
     model: keras.Model,
     options: dict[str, Any],
 ) -> tuple[Progress, dict[str, Any]]:
-    """Trains a model, after word vectors, teachers and a language model if wanted.
+    """Trains a model, after any word vectors, teachers and language model.
 
     Returns:
-        The history, and what is known about what it started from: `word_vectors`,
-        `teachers` and `language_model`, each if there was one.
+        The history, and facts about `word_vectors`, `teachers` and `language_model`,
+        each if it was used.
     """
     facts: dict[str, Any] = {}
     labels = splits.train.labels
@@ -452,7 +452,7 @@ def _compile(
     epochs: int,
     scales: dict[str, float],
 ) -> None:
-    """Compiles the classifier for a training of so many epochs."""
+    """Compiles the classifier for a training of `epochs` epochs."""
     steps = token_steps_per_epoch(
         tokens.lessons, **batch_limits(config.training.batch_words, config.batch_size)
     )

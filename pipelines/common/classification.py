@@ -52,7 +52,7 @@ def compile_classifier(
     total_steps: int,
     **options: Any,
 ) -> None:
-    """Compiles a classifier as the settings of a run say.
+    """Compiles a classifier according to the settings of a run.
 
     Args:
         model: The classifier, with logits.
@@ -92,9 +92,9 @@ def classification_page(
     """Makes the report page of a classifier.
 
     Args:
-        facts: What is known about the run.
+        facts: Facts about the run.
         results: Its predictions and metrics.
-        sections: Parts that this kind of run has besides.
+        sections: Additional sections of this kind of run.
         export: The export, if there is one.
     """
     return make_run_page(

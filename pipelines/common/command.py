@@ -13,7 +13,7 @@ from modelyard.pipelines import Pipeline
 from modelyard.pipelines.common.help import format_help
 from modelyard.pipelines.common.recipes import recipe_values
 
-# Those that choose a recipe, so that they are read before all others.
+# These choose the recipe, so they are read before all other settings.
 _KEYS = ("recipe", "dataset", "model")
 
 
@@ -31,7 +31,7 @@ def parse_config(
 
     Raises:
         ValueError: If a name or a value is refused.
-        SystemExit: After `--help`, or after a flag that does not exist.
+        SystemExit: After `--help`, or if a flag is unknown.
     """
     parser = argparse.ArgumentParser(
         prog=f"modelyard run {pipeline.name}",
@@ -68,7 +68,7 @@ def parse_config(
 
 
 def _default_config(pipeline: Pipeline, given: dict[str, Any], *, source: str) -> Any:
-    """The config by recipe and file."""
+    """The config from recipe and file."""
     settings = pipeline.load_settings()
     plain = settings.Config()
     recipe, dataset, model = (given.get(key, getattr(plain, key)) for key in _KEYS)

@@ -19,14 +19,14 @@ from modelyard.training.run_folder import read_run_json
 def gather_facts(
     run: Run, splits: Any, metrics: dict[str, Any], progress: Progress, *, unit: str
 ) -> RunFacts:
-    """Gathers what page and model card of any run tell.
+    """Gathers the facts that the page and the model card of any run show.
 
     Args:
         run: The run.
         splits: The examples, with a card, findings and the splits themselves.
         metrics: The content of `metrics.json`.
         progress: History of the training.
-        unit: What an example is, as in "images".
+        unit: Plural name of the examples, such as "images".
     """
     config = read_run_json(run.folder, "config.json")
     card = splits.card
@@ -69,7 +69,7 @@ def finish(
         card: The model card.
         export: Publishes the model of a run's folder.
         summary: Lines on the results.
-        predict_inputs: What `modelyard predict` takes, as in its help.
+        predict_inputs: Inputs of `modelyard predict`, as in its help.
 
     Returns:
         The folder of the run.
@@ -90,7 +90,7 @@ def finish(
 
 
 def training_timing(progress: Progress, examples_per_epoch: int) -> dict[str, Any]:
-    """Returns what `metrics.json` says about the speed of a training."""
+    """Returns the speed of a training, for `metrics.json`."""
     seconds = progress.train_seconds
     return {
         "train_seconds": seconds,

@@ -18,21 +18,21 @@ from modelyard.evaluation.progress import PredictionProgress
 from modelyard.training.files import write_atomically
 from modelyard.training.linear_head import LinearHead, fit_linear_head
 
-# Large batches of large maps leave the caches of a processor.
+# Feature maps of larger batches do not fit in the caches of a processor.
 PREDICT_BATCH = 64
 _HEAD_FILE = "frozen.npz"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FrozenPhase:
-    """What the first phase gave.
+    """Result of the first phase.
 
     Attributes:
         head: The classifier on the features of the frozen backbone.
         validation_loss: Its log loss on validation.
         validation_accuracy: Its accuracy there.
-        feature_seconds: Time that the features of train and validation took.
-        head_seconds: Time that fitting the head took.
+        feature_seconds: Time spent computing the features of train and validation.
+        head_seconds: Time spent fitting the head.
     """
 
     head: LinearHead
@@ -51,7 +51,7 @@ class FeatureCache:
         console: Where progress is shown.
 
     Attributes:
-        seconds: Time that computing them took, by name, in this run or before.
+        seconds: Time spent computing them, by name, in this run or before.
     """
 
     def __init__(self, model: keras.Model, folder: Path, console: Console):
@@ -101,7 +101,7 @@ class FeatureCache:
 def fit_frozen(
     splits: ImageSplits, cache: FeatureCache, folder: Path, *, flip: bool
 ) -> FrozenPhase:
-    """Fits the head, or reads back what an interrupted run has fitted.
+    """Fits the head, or loads the one that an interrupted run fitted.
 
     Args:
         splits: The examples.

@@ -1,4 +1,4 @@
-"""What `modelyard run PIPELINE --help` prints: every setting in one line, in groups."""
+"""What `modelyard run PIPELINE --help` prints: one line per setting, in groups."""
 
 import dataclasses
 import types
@@ -67,7 +67,7 @@ def _negated(field: dataclasses.Field, value: bool) -> str:  # noqa: FBT001
 
 
 def _choices(hint: Any) -> list[str]:
-    """The words that a setting may be, where its type lists them."""
+    """The values of a setting whose type lists them."""
     if typing.get_origin(hint) is typing.Literal:
         return list(map(str, typing.get_args(hint)))
     if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
@@ -76,7 +76,7 @@ def _choices(hint: Any) -> list[str]:
 
 
 def _metavar(hint: Any) -> str:
-    """What stands for the value of a flag."""
+    """The placeholder for the value of a flag."""
     if hint in _WORDS:
         return _WORDS[hint]
     if typing.get_origin(hint) is tuple:

@@ -31,7 +31,7 @@ _EXAMPLES_FILE = "examples.npz"
 
 
 def load_splits(config: Any) -> ImageSplits:
-    """Returns the examples that the config of an image pipeline names."""
+    """Loads the examples that the config of an image pipeline selects."""
     return load_images(
         config.dataset,
         validation_share=config.data.validation_share,
@@ -71,7 +71,7 @@ def measure_augmented(
     *,
     batch_size: int = 500,
 ) -> dict[str, Any]:
-    """Measures a classifier with test-time augmentation, if it is wanted.
+    """Measures a classifier with test-time augmentation, if it is enabled.
 
     Args:
         run: The run, which records the seconds.
@@ -102,7 +102,7 @@ def gather_results(
     scores: np.ndarray,
     metrics: Mapping[str, Mapping[str, Any]],
 ) -> ClassificationResults:
-    """Gathers what the page shows of an image classifier.
+    """Gathers the results of an image classifier for its page.
 
     Args:
         model: Name of the model.
@@ -131,7 +131,7 @@ def image_classifier_card(
     """Returns the model card of an image classifier.
 
     Args:
-        facts: What is known about the run.
+        facts: Facts about the run.
         results: Its predictions and metrics.
         image_shape: `(height, width, channels)`.
         name: Name of the model in TF Serving.

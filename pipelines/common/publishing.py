@@ -17,7 +17,7 @@ from modelyard.training.run_folder import (
     slug,
 )
 
-# What travels with an export.
+# Files of the run that are copied into an export.
 DOCUMENTS = ("config.json", "environment.json", "metrics.json", "MODEL_CARD.md")
 _EXPORT_FILE = "export.json"  # In the run folder: where the export went.
 
@@ -33,8 +33,8 @@ def publish_run(
         folder: The run's folder.
         config_class: Class of its config.
         publish: Exports a model. Gets the model, the base directory of the export, the
-            documents that travel with it and the config; returns the directory of the
-            version. On other backends than TensorFlow, a process of its own exports.
+            documents to copy into it and the config; returns the directory of the
+            version. On backends other than TensorFlow, a separate process exports.
 
     Raises:
         RunError: If the run has not finished its training.

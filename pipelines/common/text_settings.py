@@ -1,4 +1,4 @@
-"""Groups of settings that pipelines on texts have. Importing this loads no Keras."""
+"""Groups of settings that text pipelines share. Importing this loads no Keras."""
 
 import dataclasses
 from typing import Literal

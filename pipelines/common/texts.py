@@ -1,4 +1,4 @@
-"""What pipelines on texts share: token ids, batches and predictions."""
+"""What text pipelines share: token ids, batches and predictions."""
 
 import dataclasses
 from collections.abc import Mapping

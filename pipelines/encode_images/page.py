@@ -33,7 +33,7 @@ def make_page(
     """Makes the report page.
 
     Args:
-        facts: What is known about the run.
+        facts: Facts about the run.
         metrics: The content of `metrics.json`.
         images: Test images, uint8 `(n, height, width, channels)`.
         reconstructions: Their reconstructions, float32, in [0, 255].

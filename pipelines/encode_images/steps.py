@@ -37,7 +37,7 @@ _BATCH = 500
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Outcome:
-    """What was measured.
+    """Measurements of an encoder.
 
     Attributes:
         metrics: Reconstruction and linear probe, by split.
@@ -110,7 +110,7 @@ def fit_pca(
 
 
 def measure(model: keras.Model, splits: ImageSplits, console: Console) -> Outcome:
-    """Measures the reconstructions, and what a linear classifier reads from codes."""
+    """Measures the reconstructions, and a linear probe on the codes."""
     outputs = [model.get_layer("code").output, model.output]
     both = keras.Model(model.input, outputs)
     found = {
@@ -151,5 +151,5 @@ def _predict(
 
 
 def _as_target(images: tf.Tensor, _labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """The images themselves are what the model should give."""
+    """Makes the images themselves the targets."""
     return images, images

@@ -62,7 +62,7 @@ class Training(TrainingSettings):
         "all", "Upper blocks of the backbone to fine-tune."
     )
     min_updates: int = setting(
-        150, "Updates to reach by more epochs if there are few examples."
+        150, "Minimum updates; with few examples, there are more epochs."
     )
     label_smoothing: float = setting(
         0.1, "Share of each label that is spread over all classes."
@@ -85,7 +85,7 @@ class Training(TrainingSettings):
 class Optimizer(OptimizerSettings):
     """Optimizer options."""
 
-    # Those that take a learning rate per block.
+    # Only these take a learning rate per block.
     optimizer: Literal["sgd", "adamw"] = setting("adamw", "Update rule.")
     schedule: Literal["constant", "cosine", "one_cycle"] = setting(
         "cosine", "Learning rate schedule after the warm-up."
@@ -169,7 +169,7 @@ class Config:
 # sizes, mirror images for the head) were also evaluated on a part of its test split,
 # which gave the same order except for the mirror images.
 
-# Pictures so small that a backbone at full size would only see them blurred.
+# Images so small that enlarging them to 224 pixels would only blur them.
 _CIFAR = ("cifar10", "cifar100")
 _SMALL = (*_CIFAR, "photos")
 _GLYPHS = ("mnist", "fashion_mnist", "kmnist", "emnist/letters", "digits")

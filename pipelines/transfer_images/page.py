@@ -20,7 +20,7 @@ from modelyard.reporting.formats import percent, quantity
 from modelyard.reporting.image_sections import classified_picture
 from modelyard.reporting.sections import Section
 
-_EXPLAINED = 12  # Right predictions, and as many mistakes.
+_EXPLAINED = 12  # Correct predictions, and as many mistakes.
 _PHASES = {"frozen": "frozen backbone", "fine_tuned": "fine-tuned"}
 
 
@@ -75,7 +75,7 @@ def summarise(metrics: dict[str, Any]) -> list[str]:
 
 
 def _phases_section(metrics: dict[str, Any]) -> Section:
-    """The two phases beside each other."""
+    """The two phases side by side."""
     timing = metrics["timing"]
     trained = {
         "frozen": ("Frozen backbone", timing["frozen_seconds"]),
