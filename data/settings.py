@@ -6,12 +6,15 @@ names must be unique across the groups of a config.
 """
 
 import dataclasses
+import types
+import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from modelyard.data.names import require_known
 
 T = TypeVar("T")
+_WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 
 
 def setting(default: T, text: str) -> T:
@@ -61,7 +64,7 @@ def make_config(kind: type[T], values: Mapping[str, Any], *, source: str = "") -
         An instance of `kind`.
 
     Raises:
-        ValueError: If a name is unknown or a value is out of range.
+        ValueError: If a name is unknown, or a value is of another type or out of range.
     """
     default = kind()
     known = list(flatten_settings(default))
@@ -72,15 +75,26 @@ def make_config(kind: type[T], values: Mapping[str, Any], *, source: str = "") -
 
 
 def replace_settings(config: T, values: Mapping[str, Any]) -> T:
-    """Returns a copy of a config with new values, also for settings in groups."""
+    """Returns a copy of a config with new values, also for settings in groups.
+
+    Raises:
+        ValueError: If a value is of another type or out of range.
+    """
     changes: dict[str, Any] = {}
+    hints = typing.get_type_hints(type(config))
     for field in dataclasses.fields(config):  # type: ignore[arg-type]
         value = getattr(config, field.name)
         if dataclasses.is_dataclass(value):
             changes[field.name] = replace_settings(value, values)
         elif field.name in values:
             given = values[field.name]
-            changes[field.name] = tuple(given) if isinstance(given, list) else given
+            given = tuple(given) if isinstance(given, list) else given
+            if not _fits(given, hints[field.name]):
+                raise ValueError(
+                    f"`{field.name}` must be {_describe(hints[field.name])}. "
+                    f"Received: {field.name}={given!r}"
+                )
+            changes[field.name] = given
     return dataclasses.replace(config, **changes)  # type: ignore[type-var]
 
 
@@ -92,3 +106,30 @@ def _settings(config: Any) -> Iterator[tuple[Any, dataclasses.Field]]:
             yield from _settings(value)
         else:
             yield config, field
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value is of the type that a setting is annotated with."""
+    origin, parts = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Literal:
+        return value in parts
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, part) for part in parts)
+    if origin is tuple:
+        return isinstance(value, tuple) and all(_fits(v, parts[0]) for v in value)
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return type(value) is hint
+
+
+def _describe(hint: Any) -> str:
+    """The values that an annotation allows, in words."""
+    origin, parts = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Literal:
+        names = ", ".join(map(str, parts))
+        return f"one of {names}" if len(parts) > 1 else f'"{names}"'
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(map(_describe, parts))
+    if origin is tuple:
+        return f"a list, each item {_describe(parts[0])}"
+    return _WORDS.get(hint, "null")

@@ -12,7 +12,7 @@ from modelyard.exporting.publishing import add_bytes_endpoint, publish_export
 from modelyard.serving.description import ExportDescription
 
 # Codes may have any scale, and pixels are in [0, 255].
-_TOLERANCE = 0.01
+_TOLERANCE = 0.001
 
 
 def export_image_encoder(

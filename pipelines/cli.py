@@ -1,28 +1,31 @@
 """The command line. Nothing heavy is imported before a command needs it."""
 
-import contextlib
 import dataclasses
-import importlib
-import json
-import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from modelyard.data.names import require_known
 from modelyard.pipelines import PIPELINES, Pipeline, find_pipeline
-
-OUT = Console(highlight=False, soft_wrap=True)
-ERR = Console(stderr=True, highlight=False, soft_wrap=True)
-_SHOWN = 100  # Characters of a text beside its answer.
+from modelyard.pipelines.common.terminal import (
+    ERR,
+    OUT,
+    import_tensorflow,
+    in_one_line,
+    number,
+    print_check,
+    print_json,
+    print_terms,
+    read_lines,
+    without_chatter,
+)
 
 _Path = tyro.conf.Positional[Path]
 _Json = Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(name="json")]
@@ -73,7 +76,7 @@ def run(arguments: Sequence[str]) -> int:
     name, *rest = arguments
     pipeline = find_pipeline(name)
     config, resume = parse_config(pipeline, rest)
-    _import_tensorflow()
+    import_tensorflow()
     pipeline.load().run(config, resume=resume, console=OUT)
     return 0
 
@@ -139,13 +142,13 @@ def evaluate(run: _Path) -> int:
 
     recorded = read_run_json(run, "metrics.json")["test"]
     pipeline = _pipeline_of(run)
-    _import_tensorflow()
+    import_tensorflow()
     measured = pipeline.load().evaluate(run)
     table = Table(box=None, pad_edge=False)
     for heading in ("test", "now", "in metrics.json"):
         table.add_column(heading)
     for name, value in measured.items():
-        table.add_row(name, _number(value), _number(recorded.get(name)))
+        table.add_row(name, number(value), number(recorded.get(name)))
     OUT.print(table)
     return 0
 
@@ -157,7 +160,7 @@ def export(run: _Path) -> int:
         run: Folder of the run.
     """
     pipeline = _pipeline_of(run)
-    _import_tensorflow()
+    import_tensorflow()
     OUT.print(f"Export: {pipeline.load().export(run)}")
     return 0
 
@@ -173,9 +176,9 @@ def check(export: _Path, *, as_json: _Json = False) -> int:
 
     result = check_saved_model(export)
     if as_json:
-        _print_json(dataclasses.asdict(result))
+        print_json(dataclasses.asdict(result))
     else:
-        _print_check(result)
+        print_check(result)
     return 0 if result.ok else 1
 
 
@@ -201,13 +204,13 @@ def predict(
     from modelyard.serving.predict.image import ImageAnswer, save_images
     from modelyard.serving.predict.predictor import load_predictor
 
-    lines = [] if file is None else _read_lines(file)
+    lines = [] if file is None else read_lines(file)
     if not inputs and not lines:
         raise ValueError(
             "`inputs` must be at least one image file, array or text; texts may also "
             "come from `--file`. Received: none"
         )
-    with _without_chatter():
+    with without_chatter():
         predictor = load_predictor(export, kind)
     with predictor:
         if file is not None and not predictor.takes_texts:
@@ -225,12 +228,12 @@ def predict(
             f"Received: --output {output}, an export of kind {predictor.kind}"
         )
     if as_json:
-        _print_json([dataclasses.asdict(answer) for answer in answers])
+        print_json([dataclasses.asdict(answer) for answer in answers])
     for answer in answers:
         if answer.error:
             ERR.print(f"[bold red]Error:[/] {escape(answer.error)}")
         elif not as_json:
-            OUT.print(_in_one_line(answer, is_text=predictor.takes_texts), markup=False)
+            OUT.print(in_one_line(answer, is_text=predictor.takes_texts), markup=False)
     return 1 if any(answer.error for answer in answers) else 0
 
 
@@ -289,12 +292,12 @@ def _show_texts(name: str, output: Path | None) -> None:
         )
     splits = load_texts(name)
     OUT.print(describe_texts(splits), markup=False)
-    _print_terms(splits.card)
+    print_terms(splits.card)
 
 
 def _show_images(name: str, output: Path | None) -> None:
     """Prints the sizes of a data set of images, and draws some of them."""
-    _import_tensorflow()
+    import_tensorflow()
     from modelyard.data.class_counts import count_classes
     from modelyard.data.images.contact_sheet import save_contact_sheet
     from modelyard.data.images.loading import load_images
@@ -310,56 +313,10 @@ def _show_images(name: str, output: Path | None) -> None:
             f"Received: output={output}"
         )
     OUT.print(describe_splits(splits, describe_examples(splits)))
-    _print_terms(splits.card)
+    print_terms(splits.card)
     OUT.print(count_classes(splits).to_string())
     save_contact_sheet(splits, output)
     OUT.print(f"\nContact sheet: {output}")
-
-
-def _print_terms(card: Any) -> None:
-    """Prints what may be done with a data set, and what to cite."""
-    OUT.print(f"licence: {card.licence}; {card.permitted_use}", markup=False)
-    OUT.print(f"cite: {card.citation}\n", markup=False)
-
-
-def _read_lines(path: Path) -> list[bytes]:
-    """The texts of a file, one per line, without blank lines."""
-    content = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
-    return [line for line in content.splitlines() if line.strip()]
-
-
-def _in_one_line(answer: Any, *, is_text: bool) -> str:
-    """An answer as a line; of a long text only the beginning is repeated."""
-    from modelyard.data.texts.excerpts import shorten
-
-    if is_text:
-        answer = dataclasses.replace(answer, input=shorten(answer.input, _SHOWN))
-    return answer.describe()
-
-
-def _import_tensorflow() -> None:
-    """Imports TensorFlow without its chatter."""
-    with _without_chatter():
-        importlib.import_module("tensorflow")
-    # TensorFlow warns about retracing if a run predicts with several models.
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
-
-
-@contextlib.contextmanager
-def _without_chatter() -> Iterator[None]:
-    """Drops what TensorFlow's libraries print while they load.
-
-    They do so before any log level is read. Errors are still raised.
-    """
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with Path(os.devnull).open("w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
 
 
 def _pipeline_of(run: Path) -> Pipeline:
@@ -367,39 +324,6 @@ def _pipeline_of(run: Path) -> Pipeline:
     from modelyard.training.run_folder import read_run_json
 
     return find_pipeline(read_run_json(run, "config.json")["pipeline"])
-
-
-def _print_check(result: Any) -> None:
-    """Prints the rules of a check, and how to fix those that are broken."""
-    OUT.print(f"{result.directory} {result.note}\n", markup=False)
-    for rule in result.rules:
-        if rule.detail.startswith("Not checked"):  # Follows from one above.
-            continue
-        mark = {True: "[green]ok[/]    ", False: "[bold red]NOT OK[/]"}.get(
-            rule.ok, "-     "
-        )
-        if rule.ok is False and rule.level == "advice":
-            mark = "[yellow]advice[/]"
-        OUT.print(f"{mark}  {rule.rule}: {escape(rule.detail)}")
-        if rule.ok is False:
-            OUT.print(f"        why: {escape(rule.why)}")
-            OUT.print(f"        fix: {escape(rule.fix)}")
-    verdict = "[green]ready to serve[/]" if result.ok else "[bold red]not ready[/]"
-    OUT.print(f"\n{verdict}")
-
-
-def _number(value: Any) -> str:
-    """A metric as text."""
-    if isinstance(value, float):
-        return f"{value:.4f}"
-    if isinstance(value, list):
-        return " to ".join(_number(item) for item in value)
-    return "" if value is None else str(value)
-
-
-def _print_json(content: Any) -> None:
-    """Prints JSON for other programs: no colours, no wrapping."""
-    sys.stdout.write(json.dumps(content, indent=2, default=str) + "\n")
 
 
 if __name__ == "__main__":

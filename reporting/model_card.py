@@ -65,6 +65,15 @@ def model_card_text(
     return "\n\n".join(parts) + "\n"
 
 
+def image_request(name: str) -> str:
+    """Returns a `curl` command that sends an image file to a model of TF Serving."""
+    return (
+        "curl http://localhost:8501/v1/models/"
+        f'{name}:predict -d \'{{"signature_name": "serve_bytes", '
+        '"instances": [{"b64": "\'$(base64 -w0 picture.png)\'"}]}\''
+    )
+
+
 def _signatures(
     signatures: Mapping[str, Mapping[str, Mapping[str, str]]], example_request: str
 ) -> str:

@@ -154,7 +154,11 @@ class Run:
 
 @contextlib.contextmanager
 def open_run(
-    pipeline: str, config: Any, *, resume: Path | None, console: Console | None
+    pipeline: str,
+    config: Any,
+    *,
+    resume: Path | None = None,
+    console: Console | None = None,
 ) -> Iterator[Run]:
     """Yields a run. If it is interrupted, prints how to resume it.
 
@@ -167,8 +171,8 @@ def open_run(
     run = Run(pipeline, config, resumed=resume, console=console or Console())
     try:
         yield run
-    except DivergenceError:
-        raise  # It would diverge again.
+    except (DivergenceError, ValueError):
+        raise  # It would fail again.
     except BaseException:
         if run.has_begun:
             run.say(f"Stopped. Resume with: {resume_command(pipeline, run.folder)}")

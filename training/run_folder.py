@@ -18,6 +18,7 @@ from modelyard.training.files import storage_errors, write_json
 
 T = TypeVar("T")
 
+_RENAMED = {"backbone": "model"}
 _PACKAGES = ("modelyard", "tensorflow", "keras", "numpy", "jax", "scikit-learn")
 
 
@@ -88,12 +89,17 @@ def read_config(folder: Path, config_class: type[T]) -> T:
         RunError: If `folder` holds no readable `config.json`, or one of a version with
             other settings.
     """
-    settings = read_run_json(folder, "config.json")
+    settings = with_current_names(read_run_json(folder, "config.json"))
     settings.pop("pipeline", None)
     try:
         return make_config(config_class, settings, source=str(folder / "config.json"))
     except ValueError as error:
         raise RunError(str(error)) from error
+
+
+def with_current_names(settings: dict[str, Any]) -> dict[str, Any]:
+    """Returns settings by the names that this version uses."""
+    return {_RENAMED.get(name, name): value for name, value in settings.items()}
 
 
 def read_run_json(folder: Path, name: str) -> dict[str, Any]:

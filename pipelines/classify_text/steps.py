@@ -199,6 +199,9 @@ def train(
             validation_labels=splits.validation.labels,
             class_names=splits.class_names,
         )
+        run.say(
+            f"{config.model}: {len(labels):,} texts and {len(taught):,} by teachers"
+        )
         labels = np.concatenate([labels, taught])
     if not config.pretraining.has_language_model:
         progress = _fit(

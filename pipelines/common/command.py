@@ -43,16 +43,19 @@ def parse_config(
         parser.add_argument(f"--{name}")
     named, others = parser.parse_known_args(arguments)
     wants_help = bool({"-h", "--help"} & set(others))
-    if named.resume and not wants_help:
-        if others or any(vars(named)[k] for k in vars(named) if k != "resume"):
+    if named.resume is not None and not wants_help:
+        given = [key for key, value in vars(named).items() if value is not None]
+        if others or given != ["resume"]:
             raise ValueError(
                 "`--resume` must be the only option: a run is resumed with its own "
                 f"settings. Received: {' '.join(arguments)}"
             )
         return _read_config_of_run(pipeline, Path(named.resume)), Path(named.resume)
-    given = _read_config_file(pipeline, Path(named.config)) if named.config else {}
-    given |= {name: vars(named)[name] for name in _KEYS if vars(named)[name]}
-    default = _default_config(pipeline, given, source=named.config)
+    values = {}
+    if named.config is not None:
+        values = _read_config_file(pipeline, Path(named.config))
+    values |= {key: vars(named)[key] for key in _KEYS if vars(named)[key] is not None}
+    default = _default_config(pipeline, values, source=named.config or "")
     if wants_help:
         # Plain text, whatever the width of the terminal.
         print(format_help(pipeline, default))  # noqa: T201
@@ -73,7 +76,7 @@ def _default_config(pipeline: Pipeline, given: dict[str, Any], *, source: str) -
     plain = settings.Config()
     recipe, dataset, model = (given.get(key, getattr(plain, key)) for key in _KEYS)
     values = recipe_values(settings.RECIPES, recipe, dataset.partition("?")[0], model)
-    return make_config(settings.Config, values | given, source=source or "")
+    return make_config(settings.Config, values | given, source=source)
 
 
 def _read_config_of_run(pipeline: Pipeline, folder: Path) -> Any:
@@ -91,6 +94,8 @@ def _read_config_of_run(pipeline: Pipeline, folder: Path) -> Any:
 
 def _read_config_file(pipeline: Pipeline, path: Path) -> dict[str, Any]:
     """Config values from a JSON file."""
+    from modelyard.training.run_folder import with_current_names
+
     try:
         values = json.loads(path.read_text())
     except (OSError, ValueError) as error:
@@ -108,4 +113,4 @@ def _read_config_file(pipeline: Pipeline, path: Path) -> dict[str, Any]:
             f"`config` must be one of {pipeline.name}. "
             f"Received: config={path}, of {name}"
         )
-    return values
+    return with_current_names(values)

@@ -26,7 +26,10 @@ def compare_runs(folders: Sequence[Path]) -> dict[str, list[str]]:
     for name in dict.fromkeys(name for config in configs for name in config):
         values = [config.get(name) for config in configs]
         if name not in _PATHS and any(value != values[0] for value in values):
-            rows[name] = [quantity(value, name) for value in values]
+            rows[name] = [
+                quantity(config[name], name) if name in config else "-"
+                for config in configs
+            ]
     for split in ("test", "test_tta", "validation"):
         for metric in _compared_metrics(configs):
             shown = [_show(run.get(split, {}), metric) for run in metrics]

@@ -90,11 +90,12 @@ def finish(
 
 
 def training_timing(progress: Progress, examples_per_epoch: int) -> dict[str, Any]:
-    """Returns the speed of a training, for `metrics.json`."""
+    """Returns the speed of a training, for `metrics.json`; no rates without epochs."""
     seconds = progress.train_seconds
-    return {
-        "train_seconds": seconds,
-        "epochs": progress.epoch,
+    timing = {"train_seconds": seconds, "epochs": progress.epoch}
+    if not progress.epoch:
+        return timing
+    return timing | {
         "examples_per_second": examples_per_epoch * progress.epoch / seconds,
         "input_wait_share": progress.input_wait_seconds / seconds,
     }

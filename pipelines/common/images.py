@@ -19,7 +19,7 @@ from modelyard.reporting.classes import (
     card_tables,
     measured_limits,
 )
-from modelyard.reporting.model_card import model_card_text
+from modelyard.reporting.model_card import image_request, model_card_text
 from modelyard.reporting.run_page import RunFacts
 from modelyard.training.files import write_atomically
 from modelyard.training.run import Run
@@ -185,11 +185,7 @@ def image_classifier_card(
         ),
         metrics=card_tables(results),
         signatures=signatures,
-        example_request=(
-            "curl http://localhost:8501/v1/models/"
-            f'{name}:predict -d \'{{"signature_name": "serve_bytes", '
-            '"instances": [{"b64": "\'$(base64 -w0 picture.png)\'"}]}\''
-        ),
+        example_request=image_request(name),
     )
 
 

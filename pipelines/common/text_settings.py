@@ -60,7 +60,8 @@ class PretrainingSettings:
         None, "Folder of a run whose language model is used instead."
     )
     unfreezing: Literal["gradual", "at_once", "none"] = setting(
-        "gradual", "How the layers of a language model are fine-tuned."
+        "gradual",
+        "Fine-tuning: a layer group per epoch, all at once, or the head only.",
     )
     rate_decay: float = setting(
         0.4, "Factor of the learning rate from one group of its layers to the next."

@@ -7,7 +7,7 @@ import numpy as np
 
 from modelyard.reporting.figures import enlarged_uri
 from modelyard.reporting.formats import metric_text, percent, quantity
-from modelyard.reporting.model_card import CardTable, model_card_text
+from modelyard.reporting.model_card import CardTable, image_request, model_card_text
 from modelyard.reporting.page import Page
 from modelyard.reporting.run_page import ExportFacts, RunFacts, make_run_page
 from modelyard.reporting.sections import Card, Picture, Section
@@ -105,41 +105,36 @@ def model_card(
             "reconstruct": {"inputs": pixels, "outputs": images},
             "serve_bytes": {"inputs": image_bytes, "outputs": codes},
         },
-        example_request=(
-            "curl http://localhost:8501/v1/models/"
-            f'{name}:predict -d \'{{"signature_name": "serve_bytes", '
-            '"instances": [{"b64": "\'$(base64 -w0 picture.png)\'"}]}\''
-        ),
+        example_request=image_request(name),
     )
 
 
 def summarise(metrics: Mapping[str, Any]) -> list[str]:
     """Returns the lines that end a run."""
-    test, pca = metrics["test"], metrics["pca"]
-    seconds = quantity(metrics["timing"]["train_seconds"], "seconds")
-    shown = {"Test": test, "  PCA with codes of the same size": pca}
-    return [
-        *(
-            f"{title}: PSNR {found['psnr']:.2f} dB, explained variance "
-            f"{found['explained_variance']:.2%}, linear probe "
-            f"{found['probe_accuracy']:.2%}"
-            for title, found in shown.items()
-        ),
-        f"Trained in {seconds}",
+    titles = {"test": "Test", "pca": "  PCA with codes of the same size"}
+    lines = [
+        f"{title}: PSNR {metrics[split]['psnr']:.2f} dB, explained variance "
+        f"{metrics[split]['explained_variance']:.2%}, linear probe "
+        f"{metrics[split]['probe_accuracy']:.2%}"
+        for split, title in titles.items()
+        if split in metrics
     ]
+    seconds = quantity(metrics["timing"]["train_seconds"], "seconds")
+    return [*lines, f"Trained in {seconds}"]
 
 
 def _rows(metrics: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """The metrics of this run by split, and of PCA."""
+    """The metrics of this run by split, and of the PCA beside an autoencoder."""
     titles = {"test": "Test", "validation": "Validation", "pca": "Test, PCA"}
     return [
         (title, *(metric_text(name, metrics[split][name]) for name in _COLUMNS))
         for split, title in titles.items()
+        if split in metrics
     ]
 
 
 def _comparison_section(metrics: Mapping[str, Any]) -> Section:
-    """This run beside PCA."""
+    """This run, and PCA."""
     return Section(
         title="Results",
         note=(

@@ -47,15 +47,17 @@ def run(
         config = run.config
         with run.timed("load"):
             splits = images.load_splits(config)
+        steps.check_code_size(config.code_size, splits)
         run.say(describe_splits(splits, images.describe_examples(splits)))
         model, progress = steps.train(run, config, splits)
         images.save_with_examples(run, model, splits)
         with run.timed("evaluate"):
             outcome = steps.measure(model, splits, run.console)
-        metrics: dict[str, Any] = {**outcome.metrics, "pca": outcome.metrics["test"]}
+        metrics = outcome.metrics
         if config.model != "pca":
-            pca, _ = steps.fit_pca(splits, config.code_size, config.seed)
-            metrics["pca"] = steps.measure(pca, splits, run.console).metrics["test"]
+            metrics["pca"] = steps.measure_pca(
+                splits, config.code_size, config.seed, run.console
+            )
         metrics["timing"] = {
             **run.timing,
             **training_timing(progress, len(splits.train)),

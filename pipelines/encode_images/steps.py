@@ -49,11 +49,24 @@ class Outcome:
     reconstructions: np.ndarray
 
 
-def build_model(config: Config, splits: ImageSplits) -> keras.Model:
+def build_autoencoder(config: Config, splits: ImageSplits) -> keras.Model:
     """Returns the untrained autoencoder in the current dtype policy, seeded."""
     keras.utils.set_random_seed(config.seed)
     widths = config.network.widths
     return build_image_autoencoder(splits.image_shape, config.code_size, widths=widths)
+
+
+def check_code_size(code_size: int, splits: ImageSplits) -> None:
+    """Raises ValueError if PCA cannot make codes of this size.
+
+    It is also the baseline of the autoencoder.
+    """
+    most = min(int(np.prod(splits.image_shape)), len(splits.train))
+    if code_size > most:
+        raise ValueError(
+            f"`code_size` must be at most {most}, the pixel values of an image or the "
+            f"training examples. Received: code_size={code_size}"
+        )
 
 
 def train(
@@ -61,22 +74,23 @@ def train(
 ) -> tuple[keras.Model, Progress]:
     """Trains the model; returns it in float32, with its history."""
     if config.model == "pca":
-        model, seconds = fit_pca(splits, config.code_size, config.seed)
+        with run.timed("build"):
+            model = build_principal_components(splits.image_shape, config.code_size)
         run.begin(model)
-        return model, Progress(train_seconds=seconds)
+        return model, Progress(train_seconds=fit_pca(model, splits, config.seed))
     images = splits.train.images
     batch_size = min(config.batch_size, len(images))
     steps = steps_per_epoch(len(images), batch_size)
-    with dtype_policy(resolve_precision(config.training.precision)):
-        trained = build_model(config, splits)
-    optimizer = make_optimizer(
-        **vars(config.optimization),
-        learning_rate=config.learning_rate,
-        total_steps=steps * config.epochs,
-    )
-    trained.compile(
-        optimizer, PixelError(), jit_compile=resolve_xla(config.training.xla)
-    )
+    with run.timed("build"):
+        with dtype_policy(resolve_precision(config.training.precision)):
+            trained = build_autoencoder(config, splits)
+        optimizer = make_optimizer(
+            **vars(config.optimization),
+            learning_rate=config.learning_rate,
+            total_steps=steps * config.epochs,
+        )
+        xla = resolve_xla(config.training.xla)
+        trained.compile(optimizer, PixelError(), jit_compile=xla)
     run.begin(trained)
     progress = run.fit(
         trained,
@@ -94,31 +108,40 @@ def train(
         epochs=config.epochs,
         steps_per_epoch=steps,
     )
-    model = build_model(config, splits)
+    with dtype_policy("float32"):
+        model = build_autoencoder(config, splits)
     model.set_weights(trained.get_weights())
     return model, progress
 
 
-def fit_pca(
-    splits: ImageSplits, code_size: int, seed: int
-) -> tuple[keras.Model, float]:
-    """Returns the model of principal components, and the seconds it took."""
+def fit_pca(model: keras.Model, splits: ImageSplits, seed: int) -> float:
+    """Sets the principal components of the training images; returns the seconds."""
     began = time.perf_counter()
-    model = build_principal_components(splits.image_shape, code_size)
     fit_principal_components(model, splits.train.images, seed=seed)
-    return model, time.perf_counter() - began
+    return time.perf_counter() - began
+
+
+def measure_pca(
+    splits: ImageSplits, code_size: int, seed: int, console: Console
+) -> dict[str, Any]:
+    """Returns the test metrics of PCA."""
+    model = build_principal_components(splits.image_shape, code_size)
+    fit_pca(model, splits, seed)
+    return measure(model, splits, console).metrics["test"]
 
 
 def measure(model: keras.Model, splits: ImageSplits, console: Console) -> Outcome:
     """Measures the reconstructions, and a linear probe on the codes."""
-    outputs = [model.get_layer("code").output, model.output]
-    both = keras.Model(model.input, outputs)
+    code = model.get_layer("code").output
+    encoder = keras.Model(model.input, code)
+    both = keras.Model(model.input, [code, model.output])
+    train_codes = _predict(encoder, splits.train.images, "train", console)
     found = {
         name: _predict(both, getattr(splits, name).images, name, console)
-        for name in ("train", "validation", "test")
+        for name in ("validation", "test")
     }
     head = fit_linear_head(
-        found["train"][0],
+        train_codes,
         splits.train.labels,
         found["validation"][0],
         splits.validation.labels,
@@ -139,7 +162,7 @@ def measure(model: keras.Model, splits: ImageSplits, console: Console) -> Outcom
 def _predict(
     model: keras.Model, images: np.ndarray, title: str, console: Console
 ) -> Any:
-    """Codes and reconstructions of images."""
+    """Outputs of a model for images."""
     progress = PredictionProgress(
         console,
         f"encoding {title}",

@@ -203,16 +203,15 @@ def load_predictor(export_dir: str | Path, kind: str | None = None) -> Predictor
         export_dir: A version directory, or the base directory of a model, whose
             newest version is then loaded.
         kind: Kind of the answers, one of `SHOWN_KINDS`. Needed for a SavedModel
-            from another program, which does not record it; for an export that
-            does, it overrides the record.
+            from another program, which does not record it.
 
     Returns:
         The predictor.
 
     Raises:
         FileNotFoundError: If there is no SavedModel.
-        ValueError: If the kind is unknown or cannot be shown, or
-            `assets.extra/export.json` is damaged.
+        ValueError: If the kind is unknown, cannot be shown or contradicts the
+            record, or if `assets.extra/export.json` is damaged.
         NativeError: If it cannot be loaded; `modelyard check` explains why.
     """
     version = newest_version(Path(export_dir))
@@ -226,27 +225,33 @@ def load_predictor(export_dir: str | Path, kind: str | None = None) -> Predictor
             f"`kind` must be one of {', '.join(SHOWN_KINDS)}. Received: kind={kind!r}"
         )
     description = read_description(version)
-    if kind is None:
-        kind = _recorded_kind(version, description)
+    if description is not None:
+        kind = _recorded_kind(version, description, kind)
+    elif kind is None:
+        raise ValueError(
+            f"{version} does not record what its outputs mean: it has no "
+            f"{DESCRIPTION_FILE}. Pass `kind` (`--kind classes`), one of "
+            f"{', '.join(SHOWN_KINDS)}. Received: kind=None"
+        )
     return Predictor(NativeModel(version), kind, description)
 
 
-def _recorded_kind(version: Path, description: ExportDescription | None) -> str:
+def _recorded_kind(
+    version: Path, description: ExportDescription, kind: str | None
+) -> str:
     """Returns the kind that an export records, if it can be shown."""
-    kinds = ", ".join(SHOWN_KINDS)
-    if description is None:
+    recorded = description.kind
+    if kind not in (None, recorded):
         raise ValueError(
-            f"{version} does not record what its outputs mean: it has no "
-            f"{DESCRIPTION_FILE}. Pass `kind` (`--kind classes`), one of {kinds}. "
-            "Received: kind=None"
+            f"`kind` must be left out or `{recorded}`, the kind that {version} "
+            f"records. Received: kind={kind!r}"
         )
-    if description.kind not in SHOWN_KINDS:
+    if recorded not in SHOWN_KINDS:
         raise ValueError(
-            f"{version} gives answers of kind `{description.kind}`, which this "
-            "version of modelyard cannot show. To read its outputs as another kind, "
-            f"pass `kind` (`--kind classes`), one of {kinds}. Received: kind=None"
+            f"{version} gives answers of kind `{recorded}`, which this version of "
+            f"modelyard cannot show. It shows {', '.join(SHOWN_KINDS)}."
         )
-    return description.kind
+    return recorded
 
 
 def _reader(

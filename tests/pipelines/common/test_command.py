@@ -2,11 +2,12 @@ import json
 
 import pytest
 
+from modelyard.data.catalogue import parse_spec
 from modelyard.data.settings import make_config
 from modelyard.pipelines import find_pipeline
 from modelyard.pipelines.classify_images.config import Config
 from modelyard.pipelines.common.command import parse_config
-from modelyard.training.run_folder import write_config
+from modelyard.training.run_folder import read_config, write_config
 
 
 def _config(*arguments, pipeline="classify-images"):
@@ -111,3 +112,36 @@ def test_resume_stands_alone(tmp_path):
 def test_resumed_folder_has_to_be_a_run(tmp_path):
     with pytest.raises(ValueError, match="folder of a run"):
         _config("--resume", str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["--dataset", "--model", "--recipe", "--config"])
+def test_empty_value_is_no_default(name):
+    # As of an unset shell variable.
+    with pytest.raises(ValueError, match=r"must be|Unknown data set"):
+        parse_spec(_config(name, "").dataset)
+
+
+@pytest.mark.parametrize(
+    ("values", "rule"),
+    [
+        ({"epochs": "ten"}, "`epochs` must be a whole number.*'ten'"),
+        ({"epochs": None}, "`epochs` must be a whole number.*None"),
+        ({"stem": "banana"}, "`stem` must be one of strided, pooled or null"),
+        ({"batch_size": "all"}, '`batch_size` must be a whole number or "full"'),
+    ],
+)
+def test_value_of_another_type_in_a_file_is_refused(tmp_path, values, rule):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(values))
+    with pytest.raises(ValueError, match=rule):
+        _config("--config", str(path))
+
+
+def test_config_that_still_calls_the_model_backbone_can_be_used(tmp_path):
+    settings = {"pipeline": "transfer-images", "backbone": "mobilenet_v2"}
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(settings))
+    config = _config("--config", str(path), pipeline="transfer-images")
+    assert config.model == "mobilenet_v2"
+    kind = find_pipeline("transfer-images").load_settings().Config
+    assert read_config(tmp_path, kind).model == "mobilenet_v2"

@@ -175,10 +175,16 @@ def test_regression_is_shown_once_its_kind_is_given(saved_models, described):
         lines = [answer.describe() for answer in predictor.predict([pixels])]
     assert lines[1] == f"{pixels}[1]: {total}"
     # What the export records besides its kind is used as well.
-    directory = described("value", "boxes", "arrays", unit="$")
+    directory = described("value", "value", "arrays", unit="$")
     with load_predictor(directory, kind="value") as predictor:
         lines = [answer.describe() for answer in predictor.predict([pixels])]
     assert lines[1] == f"{pixels}[1]: {total} $"
+
+
+def test_kind_that_contradicts_the_record_is_refused(described):
+    directory = described("value", "value", "arrays")
+    with pytest.raises(ValueError, match=r"left out or `value`.*kind='classes'"):
+        load_predictor(directory, kind="classes")
 
 
 def test_recorded_kind_is_used(described, saved_models):
@@ -195,7 +201,7 @@ def test_kind_that_cannot_be_shown_is_refused(described, kind):
     with pytest.raises(ValueError, match=f"kind `{kind}`, .* cannot show") as caught:
         load_predictor(directory)
     assert str(directory) in str(caught.value)
-    assert "`--kind classes`" in str(caught.value)
+    assert "It shows classes, value, image, text, codes" in str(caught.value)
 
 
 def test_damaged_description_is_named(described):
