@@ -73,5 +73,6 @@ def _norm_activation(x, convolution, filters, *, name):
     x = convolution(
         filters, 3, strides=2, padding="same", use_bias=False, name=f"{name}_conv"
     )(x)
-    x = layers.BatchNormalization(name=f"{name}_norm")(x)
+    # Short trainings are measured with averages that have caught up.
+    x = layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
     return layers.ReLU(name=f"{name}_relu")(x)

@@ -52,8 +52,7 @@ def run(
         model, progress = steps.train(run, config, splits)
         images.save_with_examples(run, model, splits)
         with run.timed("evaluate"):
-            outcome = steps.measure(model, splits, run.console)
-        metrics = outcome.metrics
+            metrics, reconstructions = steps.measure(model, splits, run.console)
         if config.model != "pca":
             metrics["pca"] = steps.measure_pca(
                 splits, config.code_size, config.seed, run.console
@@ -71,7 +70,7 @@ def run(
                 facts,
                 metrics,
                 splits.test.images,
-                outcome.reconstructions,
+                reconstructions,
                 config.code_size,
                 export,
             ),
@@ -98,7 +97,8 @@ def evaluate(folder: Path) -> dict[str, Any]:
     require_finished(folder)
     model = keras.models.load_model(folder / "model.keras")
     splits = images.load_splits(config)
-    return steps.measure(model, splits, Console(quiet=True)).metrics["test"]
+    metrics, _ = steps.measure(model, splits, Console(quiet=True))
+    return metrics["test"]
 
 
 def export(folder: Path) -> Path:

@@ -1,6 +1,5 @@
 """From settings to the models and measurements of `encode-images`."""
 
-import dataclasses
 import time
 from typing import Any
 
@@ -33,20 +32,6 @@ from modelyard.training.precision import dtype_policy, resolve_precision, resolv
 from modelyard.training.run import Run
 
 _BATCH = 500
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Outcome:
-    """Measurements of an encoder.
-
-    Attributes:
-        metrics: Reconstruction and linear probe, by split.
-        reconstructions: Of the test images, float32
-            `(n, height, width, channels)` in [0, 255].
-    """
-
-    metrics: dict[str, Any]
-    reconstructions: np.ndarray
 
 
 def build_autoencoder(config: Config, splits: ImageSplits) -> keras.Model:
@@ -127,11 +112,19 @@ def measure_pca(
     """Returns the test metrics of PCA."""
     model = build_principal_components(splits.image_shape, code_size)
     fit_pca(model, splits, seed)
-    return measure(model, splits, console).metrics["test"]
+    metrics, _ = measure(model, splits, console)
+    return metrics["test"]
 
 
-def measure(model: keras.Model, splits: ImageSplits, console: Console) -> Outcome:
-    """Measures the reconstructions, and a linear probe on the codes."""
+def measure(
+    model: keras.Model, splits: ImageSplits, console: Console
+) -> tuple[dict[str, Any], np.ndarray]:
+    """Measures the reconstructions, and a linear probe on the codes.
+
+    Returns:
+        Metrics by split, and the reconstructions of the test images, float32
+        `(n, height, width, channels)` in [0, 255].
+    """
     code = model.get_layer("code").output
     encoder = keras.Model(model.input, code)
     both = keras.Model(model.input, [code, model.output])
@@ -156,7 +149,7 @@ def measure(model: keras.Model, splits: ImageSplits, console: Console) -> Outcom
             "probe_accuracy": probe["accuracy"],
             "probe_accuracy_interval": probe["accuracy_interval"],
         }
-    return Outcome(metrics, found["test"][1])
+    return metrics, found["test"][1]
 
 
 def _predict(

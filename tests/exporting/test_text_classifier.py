@@ -14,6 +14,8 @@ from modelyard.serving.native.library import NativeError
 from modelyard.serving.native.loader import NativeModel
 from modelyard.serving.predict.predictor import load_predictor
 
+pytestmark = pytest.mark.slow
+
 _NAMES = ("bad", "good", "höhle")
 _TEXTS = ["a good film !", "not a very good film", "Höhle", "bad bad bad not good"]
 _ODD = [

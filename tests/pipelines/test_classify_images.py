@@ -76,6 +76,7 @@ def test_encoded_images_are_predicted_as_the_trained_model_does(sample):
         assert answer["classes"].numpy()[-1].tolist() == [b"%d" % i for i in range(10)]
 
 
+@pytest.mark.slow
 def test_next_export_is_the_next_version(root, perceptron):
     base = root / "saved_models" / "digits-perceptron"
     assert not base.exists()  # `--no-export` publishes nothing.
@@ -83,6 +84,7 @@ def test_next_export_is_the_next_version(root, perceptron):
     assert sorted(path.name for path in base.iterdir()) == ["1", "2"]
 
 
+@pytest.mark.slow
 def test_seed_decides_the_weights(perceptron, tmp_path):
     again = _run(tmp_path, "--no-export")
     np.testing.assert_array_equal(_weights(again), _weights(perceptron))
@@ -90,6 +92,7 @@ def test_seed_decides_the_weights(perceptron, tmp_path):
     assert not np.array_equal(_weights(other), _weights(perceptron))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("batch_size", "steps"), [("1", 40), ("full", 1)])
 def test_batch_size_sets_the_updates_per_epoch(tmp_path, batch_size, steps):
     few = ("--max-train-examples", "40", "--no-export")
@@ -102,6 +105,7 @@ def test_batch_size_sets_the_updates_per_epoch(tmp_path, batch_size, steps):
     assert timing["examples_per_second"] * timing["train_seconds"] == pytest.approx(40)
 
 
+@pytest.mark.slow
 def test_early_stopping_restores_the_best_epoch(tmp_path):
     folder = _run(
         tmp_path,
@@ -118,6 +122,7 @@ def test_early_stopping_restores_the_best_epoch(tmp_path):
     assert metrics["validation"]["log_loss"] == pytest.approx(min(losses), rel=0.02)
 
 
+@pytest.mark.slow
 def test_muon_average_and_augmented_test_run(tmp_path):
     flags = ("--model", "mlp", "--no-export", "--test-time-augmentation", "shift")
     plain = _run(tmp_path, *flags, "--optimizer", "muon")
@@ -162,6 +167,7 @@ def test_setting_that_does_not_fit_is_refused_before_writing(tmp_path, flags, me
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_folder_of_images_becomes_a_served_model(tmp_path):
     rng = np.random.default_rng(0)
     for name, level in (("dunkel", 40), ("weiß hell", 200)):
@@ -185,6 +191,7 @@ def test_folder_of_images_becomes_a_served_model(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_refused_export_publishes_nothing(perceptron, tmp_path, monkeypatch):
     golden_requests = image_classifier._golden_requests
 
@@ -207,6 +214,7 @@ def test_refused_export_publishes_nothing(perceptron, tmp_path, monkeypatch):
     assert not list((tmp_path / "saved_models").iterdir())
 
 
+@pytest.mark.slow
 def test_run_started_with_relative_paths_is_exported_from_anywhere(
     tmp_path, monkeypatch
 ):

@@ -17,6 +17,8 @@ from modelyard.training.run_folder import RunError
 
 from .conftest import BAD, GOOD, NEUTRAL, arguments_in, run_in, train_text
 
+pytestmark = pytest.mark.slow
+
 _SMALL = ("--embedding-dim", "8", "--units", "4")
 _TEXT_CNN = ("--model", "text_cnn", "--embedding-dim", "8")
 
@@ -111,7 +113,6 @@ def test_data_shows_sizes_lengths_and_excerpts(reviews_table, capsys):
         if model != "ngram"
     ],
 )
-@pytest.mark.slow
 def test_every_model_runs_and_is_exported(model, root, reviews_table):
     one_layer = ("--embedding-dim", "8", "--num-layers", "1")
     ngrams = ("--ngrams", "2", "--buckets", "64")

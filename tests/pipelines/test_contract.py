@@ -19,7 +19,15 @@ from modelyard.training import fit
 from .conftest import SAMPLES, run_in
 
 NAMES = [pipeline.name for pipeline in PIPELINES]
-each_pipeline = pytest.mark.parametrize("name", NAMES)
+# Their runs take more than a few seconds.
+_SLOW = ("transfer-images", "classify-text")
+each_pipeline = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in _SLOW else [])
+        for name in NAMES
+    ],
+)
 
 
 def _weights(folder):

@@ -122,7 +122,7 @@ def test_code_that_pca_cannot_make_is_refused_before_writing(
 @pytest.mark.slow
 @pytest.mark.real_data("mnist")
 def test_autoencoder_beats_pca_on_mnist(tmp_path):
-    flags = ("--dataset", "mnist", "--max-train-examples", "10000", "--epochs", "2")
+    flags = ("--dataset", "mnist", "--max-train-examples", "6000", "--epochs", "4")
     metrics = _metrics(run_in(tmp_path, "encode-images", *flags, "--no-export"))
     assert metrics["test"]["psnr"] > metrics["pca"]["psnr"]
     assert metrics["test"]["probe_accuracy"] > 0.85

@@ -19,6 +19,8 @@ from modelyard.pipelines import cli
 
 from .conftest import DIGITS, arguments_in, run_in
 
+pytestmark = pytest.mark.slow
+
 _EPOCHS = 40
 _FLAGS = (
     *(*DIGITS, "--max-train-examples", "256"),
@@ -109,7 +111,6 @@ def uninterrupted(tmp_path_factory):
     return _weights(run_in(root, "classify-images", *_FLAGS, "--no-export"))
 
 
-@pytest.mark.slow
 def test_interrupted_process_tells_how_to_resume_it(tmp_path):
     with _running(*arguments_in(tmp_path, *_FLAGS, "--no-export")) as process:
         _read_until(process, "epoch 3/")
@@ -123,7 +124,6 @@ def test_interrupted_process_tells_how_to_resume_it(tmp_path):
     assert not (folder / "model.keras").exists()
 
 
-@pytest.mark.slow
 def test_killed_run_is_resumed_and_never_shows_half_an_export(
     tmp_path, uninterrupted, monkeypatch
 ):

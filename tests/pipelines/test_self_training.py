@@ -17,6 +17,8 @@ from modelyard.training.run import Run
 
 from .conftest import train_text
 
+pytestmark = pytest.mark.slow
+
 _QUIET = Console(quiet=True)
 _KNOWN = (("dull", "stale"), ("great", "fresh"))
 _NEW = ("tedious", "sublime")

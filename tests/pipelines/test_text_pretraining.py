@@ -18,6 +18,8 @@ from modelyard.training import fit
 
 from .conftest import arguments_in, run_in, train_text
 
+pytestmark = pytest.mark.slow
+
 _ENCODER = ("embedding", "recurrent0")
 _FLAGS = (
     *("--model", "lstm", "--embedding-dim", "8", "--num-layers", "1"),

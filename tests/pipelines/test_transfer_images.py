@@ -24,6 +24,8 @@ from modelyard.pipelines.transfer_images.config import MODELS, Config
 
 from .conftest import DIGITS, arguments_in
 
+pytestmark = pytest.mark.slow
+
 _TINY = (
     *(*DIGITS, "--weights", "none", "--image-size", "32"),
     *("--max-train-examples", "64"),
@@ -195,7 +197,6 @@ def test_run_interrupted_while_fitting_the_head_keeps_its_features(
     assert _read(folder)["timing"]["feature_seconds"] > 0
 
 
-@pytest.mark.slow
 def test_folder_with_twenty_images_a_class_is_read_at_the_size_of_the_backbone(
     tmp_path,
 ):

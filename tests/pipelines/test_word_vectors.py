@@ -16,6 +16,8 @@ from modelyard.pipelines.common import texts, word_vectors
 
 from .conftest import train_text
 
+pytestmark = pytest.mark.slow
+
 _QUIET = Console(quiet=True)
 _VERDICTS = (("dull", "stale", "tedious"), ("great", "fresh", "sublime"))
 _PLACES = (("so", "yawn"), ("how", "wow"))  # Beside them, where nobody labelled.
@@ -68,7 +70,6 @@ def _metrics(folder):
     return json.loads((folder / "metrics.json").read_text())
 
 
-@pytest.mark.slow
 def test_words_without_labels_are_known_by_their_neighbours(tmp_path):
     random = train_text(_config(tmp_path))
     assert random.test_accuracy < 0.7

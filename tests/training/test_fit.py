@@ -71,6 +71,7 @@ def test_killed_training_ends_with_the_same_bits(
     assert not list((tmp_path / "checkpoints").glob("*.partial"))
 
 
+@pytest.mark.slow
 def test_training_interrupted_before_the_first_checkpoint_starts_again(
     tmp_path, script, uninterrupted, monkeypatch
 ):

@@ -99,6 +99,7 @@ def test_every_backbone_builds_and_freezes_block_by_block(backbone):
     assert set(scales.values()) == {0.5**i for i in range(len(blocks) + 1)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "backbone",
     [

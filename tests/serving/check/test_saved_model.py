@@ -18,6 +18,8 @@ from modelyard.serving.golden import GOLDEN_FILE, read_golden, write_golden
 from modelyard.serving.native.protos import message_class
 from modelyard.serving.warmup import WARMUP_FILE, write_warmup
 
+pytestmark = pytest.mark.slow
+
 
 def failures(directory, **options):
     result = check_saved_model(directory, **options)
