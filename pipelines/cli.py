@@ -138,10 +138,11 @@ def evaluate(run: _Path) -> int:
     Args:
         run: Folder of the run.
     """
-    from modelyard.training.run_folder import read_run_json
+    from modelyard.training.run_folder import read_run_json, require_finished
 
-    recorded = read_run_json(run, "metrics.json")["test"]
     pipeline = _pipeline_of(run)
+    require_finished(run)
+    recorded = read_run_json(run, "metrics.json")["test"]
     import_tensorflow()
     measured = pipeline.load().evaluate(run)
     table = Table(box=None, pad_edge=False)

@@ -49,8 +49,9 @@ def check_code_size(code_size: int, splits: ImageSplits) -> None:
     most = min(int(np.prod(splits.image_shape)), len(splits.train))
     if code_size > most:
         raise ValueError(
-            f"`code_size` must be at most {most}, the pixel values of an image or the "
-            f"training examples. Received: code_size={code_size}"
+            f"`code_size` must be at most {most}, the smaller of the number of pixel "
+            "values of an image and the number of training examples. "
+            f"Received: code_size={code_size}"
         )
 
 

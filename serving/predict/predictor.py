@@ -214,6 +214,10 @@ def load_predictor(export_dir: str | Path, kind: str | None = None) -> Predictor
             record, or if `assets.extra/export.json` is damaged.
         NativeError: If it cannot be loaded; `modelyard check` explains why.
     """
+    if not Path(export_dir).exists():
+        raise FileNotFoundError(
+            f"`export_dir` must exist. Received: export_dir={export_dir}"
+        )
     version = newest_version(Path(export_dir))
     if not is_saved_model(version):
         raise FileNotFoundError(

@@ -72,6 +72,7 @@ def explained(text_model):
     return {kind: (model, Attributor(model)) for kind, model in models.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "gap"), [("lstm", 1e-4), ("cnn", 3e-3), ("sum", 1e-5)]
 )
@@ -87,6 +88,7 @@ def test_attributions_are_complete(explained, kind, gap):
     np.testing.assert_allclose(found.gaps, found.values.sum(1) - change, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_ngrams_are_attributed_to_their_first_word():
     keras.utils.set_random_seed(0)
     model = build_recurrent_classifier(12, 3, embedding_dim=6, units=5, ngrams=2)

@@ -37,6 +37,7 @@ def test_model_maps_tokens_to_logits(family):
     assert BUILDERS[family](9, 2, name="mine", **_small(family)).name == "mine"
 
 
+@pytest.mark.slow
 @all_cases
 def test_padding_never_changes_a_prediction(case, shared):
     model = shared(case)
@@ -62,6 +63,7 @@ def test_model_reloads_with_the_same_answers(case, shared, tmp_path):
     np.testing.assert_array_equal(predict(loaded, TOKENS), predict(model, TOKENS))
 
 
+@pytest.mark.slow
 @all_cases
 def test_training_changes_every_weight_and_lowers_the_loss(case, build_filled):
     model = build_filled(case)
@@ -104,6 +106,7 @@ def test_words_act_through_their_vectors_only(case, build_filled):
     np.testing.assert_allclose(predict(model, others), expected, atol=1e-6)
 
 
+@pytest.mark.slow
 @all_cases
 @pytest.mark.usefixtures("mixed_bfloat16")
 def test_logits_are_float32_and_near_under_mixed_bfloat16(case, build_filled, shared):

@@ -67,6 +67,7 @@ def _outputs_and_gradients(model, mask):
     return [outputs, *(b - w for b, w in zip(before, after, strict=True))]
 
 
+@pytest.mark.slow
 @both_directions
 @both_outputs
 @pytest.mark.parametrize("masked", [False, True])

@@ -46,6 +46,7 @@ def _photographs():
     return np.stack(squares)
 
 
+@pytest.mark.slow
 @needs_weights
 def test_published_weights_recognise_photographs():
     model = build_efficientnet_lite((224, 224, 3))
@@ -59,6 +60,7 @@ def test_published_weights_recognise_photographs():
         assert np.argmax(row) in SUITABLE[name], (name, best)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     # Millions of weights, statistics aside, as the TPU repository states them.
     ("variant", "millions", "blocks"),

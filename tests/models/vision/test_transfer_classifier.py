@@ -70,6 +70,7 @@ def pixels():
     return np.random.default_rng(0).integers(0, 256, (4, *SHAPE), "uint8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_every_backbone_builds_and_freezes_block_by_block(backbone):
     model = _build(backbone, image_size=64, dropout=0.1)
