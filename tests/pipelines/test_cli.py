@@ -241,6 +241,7 @@ def test_evaluate_shows_the_recorded_metrics_beside_those_of_now(sample, capsys)
     assert ["accuracy", accuracy, accuracy] in rows
 
 
+@pytest.mark.slow
 def test_compare_shows_what_differs_across_pipelines(sample, capsys):
     runs = [sample(name).folder for name in ("classify-images", "encode-images")]
     assert _main("compare", *runs) == 0

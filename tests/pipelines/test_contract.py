@@ -19,12 +19,13 @@ from modelyard.training import fit
 from .conftest import SAMPLES, run_in
 
 NAMES = [pipeline.name for pipeline in PIPELINES]
-# Their runs take more than a few seconds.
-_SLOW = ("transfer-images", "classify-text")
+# One pipeline is tried among the quick tests.
 each_pipeline = pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=[pytest.mark.slow] if name in _SLOW else [])
+        name
+        if name == "classify-images"
+        else pytest.param(name, marks=pytest.mark.slow)
         for name in NAMES
     ],
 )
