@@ -103,8 +103,9 @@ def training_timing(progress: Progress, examples_per_epoch: int) -> dict[str, An
 
 def describe_training(timing: dict[str, Any]) -> str:
     """Returns a line on the speed of a training."""
+    plural = "" if timing["epochs"] == 1 else "s"
     return (
-        f"Trained {timing['epochs']} epochs in {timing['train_seconds']:.1f} s: "
+        f"Trained {timing['epochs']} epoch{plural} in {timing['train_seconds']:.1f} s: "
         f"{timing['examples_per_second']:,.0f} examples/s, "
         f"{timing['input_wait_share']:.1%} of the time waiting for input"
     )
