@@ -1,5 +1,6 @@
 """From settings to the models and measurements of `encode-images`."""
 
+import functools
 import time
 from typing import Any
 
@@ -34,13 +35,6 @@ from modelyard.training.run import Run
 _BATCH = 500
 
 
-def build_autoencoder(config: Config, splits: ImageSplits) -> keras.Model:
-    """Returns the untrained autoencoder in the current dtype policy, seeded."""
-    keras.utils.set_random_seed(config.seed)
-    widths = config.network.widths
-    return build_image_autoencoder(splits.image_shape, config.code_size, widths=widths)
-
-
 def check_code_size(code_size: int, splits: ImageSplits) -> None:
     """Raises ValueError if PCA cannot make codes of this size.
 
@@ -67,9 +61,16 @@ def train(
     images = splits.train.images
     batch_size = min(config.batch_size, len(images))
     steps = steps_per_epoch(len(images), batch_size)
+    build = functools.partial(
+        build_image_autoencoder,
+        splits.image_shape,
+        config.code_size,
+        widths=config.network.widths,
+    )
     with run.timed("build"):
+        keras.utils.set_random_seed(config.seed)
         with dtype_policy(resolve_precision(config.training.precision)):
-            trained = build_autoencoder(config, splits)
+            trained = build()
         optimizer = make_optimizer(
             **vars(config.optimization),
             learning_rate=config.learning_rate,
@@ -95,7 +96,7 @@ def train(
         steps_per_epoch=steps,
     )
     with dtype_policy("float32"):
-        model = build_autoencoder(config, splits)
+        model = build()
     model.set_weights(trained.get_weights())
     return model, progress
 
