@@ -20,25 +20,33 @@ HERE = Path(__file__).parent
 
 
 @contextlib.contextmanager
-def finished_run(pipeline: str, *options: str) -> Iterator[tuple[Path, float]]:
+def finished_run(
+    pipeline: str, *options: str, keep: Path | None = None
+) -> Iterator[tuple[Path, float]]:
     """Runs a pipeline in its own process, without an export.
 
     Args:
         pipeline: Name, such as `"classify-images"`.
         *options: Further arguments of `modelyard run`.
+        keep: Folder for this run alone, which is kept. A run that is in it is
+            resumed.
 
     Yields:
-        The run's folder, which is deleted at the end, and the seconds of the process.
+        The run's folder, which is deleted at the end unless it is kept, and the seconds
+        of the process.
     """
-    with tempfile.TemporaryDirectory() as root:
-        command = [
-            *(sys.executable, "-m", "modelyard.pipelines.cli", "run", pipeline),
-            *("--no-export", "--runs-dir", root, *options),
-        ]
+    with contextlib.ExitStack() as stack:
+        root = keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        command = [sys.executable, "-m", "modelyard.pipelines.cli", "run", pipeline]
+        begun = next(root.rglob("config.json"), None)
+        if begun is not None:
+            command += ["--resume", begun.parent]
+        else:
+            command += ["--no-export", "--runs-dir", root, *options]
         began = time.perf_counter()
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         seconds = time.perf_counter() - began
-        (metrics,) = Path(root).rglob("metrics.json")
+        (metrics,) = root.rglob("metrics.json")
         yield metrics.parent, seconds
 
 

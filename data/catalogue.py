@@ -12,11 +12,12 @@ from urllib.parse import parse_qsl
 
 from modelyard.data.cards.card import Content, DatasetCard
 from modelyard.data.cards.images import IMAGE_CARDS
+from modelyard.data.cards.pictures import PICTURE_CARDS
 from modelyard.data.cards.texts import TEXT_CARDS
 from modelyard.data.errors import DatasetError
 from modelyard.data.names import suggest
 
-CATALOGUE: tuple[DatasetCard, ...] = IMAGE_CARDS + TEXT_CARDS
+CATALOGUE: tuple[DatasetCard, ...] = IMAGE_CARDS + PICTURE_CARDS + TEXT_CARDS
 
 FOLDS = 5
 # The user's own data: type of content, and the options of its spec.
@@ -26,6 +27,7 @@ _OWN: dict[str, tuple[Content, tuple[str, ...]]] = {
 }
 _PIPELINES = {
     "images": "classify-images or transfer-images",
+    "pictures": "denoise-images, colorize-images or enhance-images",
     "texts": "classify-text",
 }
 
@@ -41,7 +43,7 @@ class DatasetSpec:
         path: The folder or file, for "folder" and "csv" only.
         fold: Which fifth of the data is the test split, in [0, 5), for data without
             an official test split.
-        size: Height and width to resize to, for "folder" only.
+        size: Height and width to resize to, for "folder" with classes only.
         channels: 1 (grey) or 3 (colour), for "folder" only.
         text: Column of the texts, for "csv" only.
         label: Column of the labels, for "csv" only.
@@ -57,7 +59,7 @@ class DatasetSpec:
 
     @property
     def content(self) -> Content:
-        """Whether the examples are images or texts."""
+        """Type of the examples; "images" for a folder, with or without classes."""
         if self.name in _OWN:
             return _OWN[self.name][0]
         return find_card(self.name).content
@@ -85,7 +87,8 @@ def parse_spec(spec: str, *, content: Content | None = None) -> DatasetSpec:
         spec: `NAME`, `NAME?fold=2`, `folder:PATH?size=96&channels=1&fold=0` or
             `csv:PATH?text=COLUMN&label=COLUMN&fold=0`. In column names, `&`, `?`,
             `+` and `%` must be percent-encoded.
-        content: Type of content that the caller needs; `None` accepts any.
+        content: Type of content that the caller needs; `None` accepts any. Images
+            with classes serve as "pictures", too.
 
     Returns:
         The parsed spec.
@@ -101,12 +104,15 @@ def parse_spec(spec: str, *, content: Content | None = None) -> DatasetSpec:
         name, _, query = spec.partition("?")
         allowed = () if find_card(name).has_official_test else ("fold",)
         parsed = DatasetSpec(name, **_parse_options(spec, query, allowed=allowed))
-    if content not in (None, parsed.content):
-        raise DatasetError(
-            f"`{parsed.name}` holds {parsed.content}, not {content}: use "
-            f"{_PIPELINES[parsed.content]}. Received: {spec!r}"
-        )
-    return parsed
+    held = parsed.content
+    if content in (None, held) or (held, content) == ("images", "pictures"):
+        return parsed
+    lacking = f"holds {held}, not {content}"
+    if (held, content) == ("pictures", "images"):
+        lacking = "has no classes"
+    raise DatasetError(
+        f"`{parsed.name}` {lacking}: use {_PIPELINES[held]}. Received: {spec!r}"
+    )
 
 
 def find_card(name: str) -> DatasetCard:
@@ -152,9 +158,15 @@ def is_present(card: DatasetCard, data_dir: Path | None = None) -> bool:
     """
     if card.package is not None:
         return importlib.util.find_spec(card.package) is not None
+    data_dir = data_dir or tfds_data_dir()
+    if card.files is not None:
+        path = data_dir / card.files
+        if path.suffix:
+            return path.is_file()
+        return len(list(path.glob("*.png"))) == card.splits["all"]
     if card.tfds_name is None:
         return True
-    folder = (data_dir or tfds_data_dir()) / card.tfds_name
+    folder = data_dir / card.tfds_name
     return any(folder.glob("[0-9]*/dataset_info.json"))
 
 

@@ -52,6 +52,18 @@ PIPELINES = (
         "encode-images",
         "Compresses images to a few numbers, and measures what they keep.",
     ),
+    Pipeline(
+        "denoise-images",
+        "Removes noise from pictures.",
+    ),
+    Pipeline(
+        "colorize-images",
+        "Adds colour to grey pictures.",
+    ),
+    Pipeline(
+        "enhance-images",
+        "Enlarges pictures (super-resolution).",
+    ),
 )
 
 

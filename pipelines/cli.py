@@ -101,7 +101,7 @@ def list_() -> int:
         table.add_row(
             card.name,
             ", ".join(f"{split} {size:,}" for split, size in card.splits.items()),
-            str(len(card.class_names)),
+            str(len(card.class_names) or "-"),
             "[green]yes[/]" if present else "no",
             card.licence,
         )
@@ -109,6 +109,7 @@ def list_() -> int:
     OUT.print(table)
     OUT.print(f"\nFolder of prepared TFDS data sets: {tfds_data_dir()}")
     OUT.print("Your own images: folder:PATH, with one subfolder per class.")
+    OUT.print("Your own pictures without classes: folder:PATH.")
     OUT.print(
         "Your own texts: csv:PATH?text=COLUMN&label=COLUMN (also .jsonl, .parquet)."
     )
@@ -119,7 +120,7 @@ def data(name: tyro.conf.Positional[str], output: Path | None = None) -> int:
     """Look at a data set before training on it.
 
     Args:
-        name: Data set, as `mnist`, `digits?fold=1`, `folder:PATH?size=64`,
+        name: Data set, as `mnist`, `digits?fold=1`, `set5`, `folder:PATH?size=64`,
             `imdb_reviews` or `csv:PATH?text=COLUMN&label=COLUMN`.
         output: PNG file for the contact sheet of images; default: `<name>.png`.
     """
@@ -299,24 +300,40 @@ def _show_texts(name: str, output: Path | None) -> None:
 def _show_images(name: str, output: Path | None) -> None:
     """Prints the sizes of a data set of images, and draws some of them."""
     import_tensorflow()
+    from modelyard.data.catalogue import parse_spec
     from modelyard.data.class_counts import count_classes
-    from modelyard.data.images.contact_sheet import save_contact_sheet
+    from modelyard.data.images.contact_sheet import (
+        save_contact_sheet,
+        save_picture_sheet,
+    )
+    from modelyard.data.images.folder import has_class_folders
     from modelyard.data.images.loading import load_images
+    from modelyard.data.images.pictures import load_pictures
     from modelyard.pipelines.common.finish import describe_splits
     from modelyard.pipelines.common.images import describe_examples
     from modelyard.training.run_folder import slug
 
-    splits = load_images(name)
     output = output or Path(f"{slug(name)}.png")
     if output.suffix != ".png" or not output.parent.is_dir():
         raise ValueError(
             "`output` must be a .png file in an existing folder. "
             f"Received: output={output}"
         )
-    OUT.print(describe_splits(splits, describe_examples(splits)))
-    print_terms(splits.card)
-    OUT.print(count_classes(splits).to_string())
-    save_contact_sheet(splits, output)
+    spec = parse_spec(name)
+    has_classes = spec.content == "images"
+    if has_classes and spec.path is not None:
+        has_classes = has_class_folders(spec.path)
+    if has_classes:
+        splits = load_images(name)
+        OUT.print(describe_splits(splits, describe_examples(splits)))
+        print_terms(splits.card)
+        OUT.print(count_classes(splits).to_string())
+        save_contact_sheet(splits, output)
+    else:
+        pictures = load_pictures(name)
+        OUT.print(describe_splits(pictures, pictures.describe_sizes()))
+        print_terms(pictures.card)
+        save_picture_sheet(pictures, output)
     OUT.print(f"\nContact sheet: {output}")
 
 

@@ -56,3 +56,24 @@ class PixelError(keras.losses.Loss):
         """Returns losses `(batch,)` of images `(batch, height, width, channels)`."""
         difference = (ops.cast(y_true, y_pred.dtype) - y_pred) / 255
         return ops.mean(ops.square(difference), axis=(1, 2, 3))
+
+
+@keras.saving.register_keras_serializable(package="modelyard")
+class LightnessError(keras.losses.Loss):
+    """Mean absolute error of the luma of pixels in [0, 255], as if in [0, 1].
+
+    Args:
+        name: Name of the loss.
+    """
+
+    def __init__(self, name: str = "lightness_error", **kwargs: Any):
+        super().__init__(name=name, **kwargs)
+
+    def call(self, y_true, y_pred):
+        """Returns losses `(batch,)` of images `(batch, height, width, channels)`."""
+        difference = (ops.cast(y_true, y_pred.dtype) - y_pred) / 255
+        if y_pred.shape[-1] == 3:
+            # ITU-R BT.601.
+            weights = ops.convert_to_tensor([0.299, 0.587, 0.114], y_pred.dtype)
+            difference = ops.sum(difference * weights, axis=-1, keepdims=True)
+        return ops.mean(ops.abs(difference), axis=(1, 2, 3))

@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from typing import Literal
+from typing import Any, Literal
 
 from modelyard.data.settings import check_settings, setting
 
@@ -85,3 +85,50 @@ class OutputSettings:
         )
         rule = "a plain name of letters, digits, dots and dashes"
         check_settings(self, [("export_name", is_plain, rule)])
+
+
+@dataclasses.dataclass(frozen=True)
+class PatchSettings:
+    """Options of the training patches."""
+
+    patch_size: int = setting(48, "Side of the square training patches, in pixels.")
+    max_patches: int = setting(
+        100_000, "Most patches to keep in memory; a random subset of a larger set."
+    )
+    symmetries: bool = setting(
+        True, "Also train on mirrored patches and those turned by quarters."
+    )
+    min_updates: int = setting(
+        2000, "Updates to train for at least; adds epochs for small data."
+    )
+
+    def __post_init__(self):
+        """Refuses values that no training can use."""
+        check_settings(
+            self,
+            (
+                ("patch_size", self.patch_size >= 1, "at least 1"),
+                ("max_patches", self.max_patches >= 1, "at least 1"),
+                ("min_updates", self.min_updates >= 0, "at least 0"),
+            ),
+        )
+
+
+def check_basics(config: Any) -> None:
+    """Checks the settings of one training that every config has.
+
+    Args:
+        config: A config with `epochs`, `batch_size`, `learning_rate` and `seed`.
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+    check_settings(
+        config,
+        (
+            ("epochs", config.epochs >= 1, "at least 1"),
+            ("batch_size", config.batch_size >= 1, "at least 1"),
+            ("learning_rate", config.learning_rate > 0, "above 0"),
+            ("seed", config.seed >= 0, "at least 0"),
+        ),
+    )

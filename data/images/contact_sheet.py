@@ -1,4 +1,4 @@
-"""A contact sheet: sample images of each class of a data set."""
+"""Contact sheets: sample images of a data set."""
 
 from pathlib import Path
 
@@ -6,10 +6,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from modelyard.data.images.loading import ImageSplits
+from modelyard.data.images.pictures import PictureSplits
 
 _MOST_ROWS = 30
 _CELL = 72  # Side of an image with its margin, in pixels.
 _DPI = 144
+_PICTURE_CELL = 144  # Side of a picture without a class, in pixels.
 
 
 def save_contact_sheet(
@@ -73,6 +75,63 @@ def save_contact_sheet(
             color="0.35",
             va="center",
         )
+    figure.savefig(path, format="png")
+
+
+def save_picture_sheet(
+    splits: PictureSplits,
+    path: Path,
+    *,
+    rows: int = 5,
+    columns: int = 8,
+    seed: int = 0,
+) -> None:
+    """Saves a PNG file with training pictures.
+
+    Args:
+        splits: The data set.
+        path: File to write.
+        rows: Largest number of rows, at least 1.
+        columns: Largest number of pictures in a row, at least 1.
+        seed: Seed of the random choice of pictures.
+
+    Raises:
+        DatasetError: If a file cannot be decoded.
+        ValueError: If `rows` or `columns` is below 1.
+    """
+    for argument, value in (("rows", rows), ("columns", columns)):
+        if value < 1:
+            raise ValueError(
+                f"`{argument}` must be at least 1. Received: {argument}={value}"
+            )
+    count = min(rows * columns, len(splits.train))
+    chosen = np.random.default_rng(seed).choice(len(splits.train), count, replace=False)
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    cell = _PICTURE_CELL / _DPI
+    margin, top = 0.15, 0.55
+    width = max(columns * cell, 4.0) + 2 * margin
+    height = top + rows * cell + margin
+    figure = Figure(figsize=(width, height), dpi=_DPI, facecolor="white")
+    figure.text(
+        margin / width,
+        1 - 0.3 / height,
+        f"{splits.spec.rpartition('/')[2]}: training pictures",
+        fontsize=11,
+        fontweight="bold",
+        va="center",
+    )
+    for position, index in enumerate(np.sort(chosen)):
+        row, column = divmod(position, columns)
+        axes = figure.add_axes(
+            (
+                (margin + column * cell) / width,
+                (height - top - (row + 1) * cell) / height,
+                cell * 0.95 / width,
+                cell * 0.95 / height,
+            )
+        )
+        _show(axes, splits.train[index])
     figure.savefig(path, format="png")
 
 

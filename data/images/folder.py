@@ -2,8 +2,11 @@
 
 import dataclasses
 import logging
+import re
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import PIL.Image
@@ -12,15 +15,22 @@ import tensorflow as tf
 
 from modelyard.data.cards.card import DatasetCard
 from modelyard.data.errors import DatasetError
-from modelyard.data.images.decoding import decode_image_bytes
+from modelyard.data.images.decoding import (
+    HEADER_BYTES,
+    decode_image_bytes,
+    decode_picture,
+    read_orientation,
+)
 from modelyard.data.images.examples import Examples
 
 _logger = logging.getLogger(__name__)
-_EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
+EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
 _LISTED = 20
 _LARGEST_COMMON_SIDE = 256
 _DEFAULT_SIDE = 64
 _GREY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N", "F")
+# Formats of Pillow that TensorFlow decodes; MPO is a JPEG file with further images.
+_FORMATS = ("BMP", "GIF", "JPEG", "MPO", "PNG")
 _SYSTEM_FILES = ("thumbs.db", "desktop.ini")
 
 
@@ -83,13 +93,67 @@ def load_image_folder(
     return card, splits
 
 
+def has_class_folders(folder: Path) -> bool:
+    """Checks whether a folder, or its `train`, has at least two sub-folders.
+
+    Args:
+        folder: A folder of images, which need not exist.
+
+    Returns:
+        Whether the images have classes; otherwise they can only serve as pictures.
+    """
+    inside = _sub_folders(folder)
+    if {"train", "test"} <= inside.keys():
+        inside = _sub_folders(inside["train"])
+    return len(inside) >= 2
+
+
+def inspect_file(path: Path) -> tuple[tuple[int, int], bool] | None:
+    """Reads the header of an image file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        `(height, width)` of the upright image, and whether it is grey; `None` if only
+        decoding can tell whether TensorFlow reads the file.
+    """
+    try:
+        with path.open("rb") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Large images, broken metadata.
+            head = file.read(HEADER_BYTES)
+            file.seek(0)
+            with PIL.Image.open(file) as image:
+                file_format, mode = image.format, image.mode
+                width, height = image.size
+    except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError):
+        return None
+    if file_format not in _FORMATS:
+        return None
+    if file_format == "BMP" and int.from_bytes(head[28:30], "little") not in (24, 32):
+        return None
+    # Not with Pillow, which finds orientations in more places than the decoder.
+    if b"Exif\0\0" in head and int(_read_orientation(tf.constant(head))) >= 5:
+        height, width = width, height
+    return (height, width), mode in _GREY_MODES
+
+
+_read_orientation = tf.function(read_orientation)
+
+
+def _sub_folders(folder):
+    """Returns the visible sub-folders by name; none if the folder does not exist."""
+    children = list_visible(folder) if folder.is_dir() else []
+    return {child.name: child for child in children if child.is_dir()}
+
+
 def _list_folder(folder):
     """Finds the splits, the classes and their files."""
     if not folder.is_dir():
         raise DatasetError(f"Not a folder of images. Received: path={folder}")
-    inside = {child.name: child for child in _visible(folder) if child.is_dir()}
+    inside = _sub_folders(folder)
     split_folders = {"all": folder}
-    if "train" in inside and any(c.is_dir() for c in _visible(inside["train"])):
+    if "train" in inside and _sub_folders(inside["train"]):
         if "test" not in inside:
             raise DatasetError(
                 "A folder with `train` must also contain `test`, or its sub-folders "
@@ -97,7 +161,7 @@ def _list_folder(folder):
             )
         known = ("train", "validation", "test")
         split_folders = {name: inside[name] for name in known if name in inside}
-        _warn_ignored([child for child in inside.values() if child.name not in known])
+        warn_ignored([child for child in inside.values() if child.name not in known])
 
     class_names = _class_names(next(iter(split_folders.values())))
     listings = {}
@@ -114,7 +178,7 @@ def _list_folder(folder):
 
 def _class_names(folder):
     """Returns the names of the class folders of a split."""
-    names = tuple(child.name for child in _visible(folder) if child.is_dir())
+    names = tuple(_sub_folders(folder))
     if len(names) < 2:
         raise DatasetError(
             "A folder of images must have at least 2 sub-folders, one per class. "
@@ -126,12 +190,12 @@ def _class_names(folder):
 def _list_split(folder, class_names):
     """Lists the image files of every class of one split."""
     paths, labels, ignored, empty = [], [], [], []
-    ignored += [child for child in _visible(folder) if not child.is_dir()]
+    ignored += [child for child in list_visible(folder) if not child.is_dir()]
     for label, name in enumerate(class_names):
         if not (folder / name).is_dir():
             continue  # Validation and test may lack a class.
-        children = _visible(folder / name)
-        images = [c for c in children if c.suffix.lower() in _EXTENSIONS]
+        children = list_visible(folder / name)
+        images = [c for c in children if c.suffix.lower() in EXTENSIONS]
         ignored += [child for child in children if child not in set(images)]
         if not images:
             empty.append(folder / name)
@@ -139,14 +203,14 @@ def _list_split(folder, class_names):
         labels += [label] * len(images)
     if empty:
         raise DatasetError(
-            f"Every class must have images ({', '.join(_EXTENSIONS)}). "
-            f"Received: none in {_join(empty)}"
+            f"Every class must have images ({', '.join(EXTENSIONS)}). "
+            f"Received: none in {join_paths(empty)}"
         )
-    _warn_ignored(ignored)
+    warn_ignored(ignored)
     return _Listing(tuple(paths), np.array(labels, dtype=np.int64))
 
 
-def _visible(folder):
+def list_visible(folder: Path) -> list[Path]:
     """Lists a folder by name, without hidden and system files."""
     return sorted(
         child
@@ -159,16 +223,13 @@ def _inspect(paths):
     """Reads the image headers and returns the (height, width, channels) to use."""
     sizes, all_grey = set(), True
     for path in paths:
-        try:
-            with warnings.catch_warnings():
-                # Large images are fine, they are resized.
-                warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
-                with PIL.Image.open(path) as image:
-                    sizes.add(image.size)
-                    all_grey &= image.mode in _GREY_MODES
-        except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError):
+        inspected = inspect_file(path)
+        if inspected is None:
             continue  # Decoding reports unreadable files with the cause.
-    width, height = next(iter(sizes)) if len(sizes) == 1 else (0, 0)
+        size, is_grey = inspected
+        sizes.add(size)
+        all_grey &= is_grey
+    height, width = next(iter(sizes)) if len(sizes) == 1 else (0, 0)
     if not 0 < max(width, height) <= _LARGEST_COMMON_SIDE:
         height = width = _DEFAULT_SIDE
     return height, width, 1 if all_grey else 3
@@ -209,34 +270,38 @@ def _decode_all(paths, shape):
         images[index] = image
         unreadable[index] = False
     if unreadable.any():
-        _raise_unreadable([paths[i] for i in np.flatnonzero(unreadable)])
+        raise_unreadable([paths[i] for i in np.flatnonzero(unreadable)])
     return images
 
 
-def _raise_unreadable(paths):
+def raise_unreadable(paths: Sequence[Path]) -> NoReturn:
     """Raises with the first unreadable files and the causes."""
     lines = [f"{len(paths)} unreadable image file(s):"]
     for path in paths[:_LISTED]:
         try:
-            decode_image_bytes(
-                tf.io.read_file(str(path)), height=1, width=1, channels=3
-            )
+            decode_picture(tf.io.read_file(str(path)), channels=3)
             cause = "cannot be decoded"
         except tf.errors.OpError as error:
-            cause = error.message.splitlines()[0]
+            cause = describe_cause(error)
         lines.append(f"  {path}: {cause}")
     if len(paths) > _LISTED:
         lines.append(f"  ... and {len(paths) - _LISTED} more")
     raise DatasetError("\n".join(lines))
 
 
-def _warn_ignored(paths):
+def describe_cause(error: tf.errors.OpError) -> str:
+    """Returns the first line of an error message, without the names of the ops."""
+    line = re.sub(r"\{\{.*?\}\} ?| ?\[Op:.*", "", error.message.splitlines()[0])
+    return re.sub(r"^assertion failed: \[(.*)\]$", r"\1", line)
+
+
+def warn_ignored(paths: Sequence[Path]) -> None:
     """Warns about files that are not images."""
     if paths:
-        _logger.warning("Ignored, not image files: %s", _join(paths))
+        _logger.warning("Ignored, not image files: %s", join_paths(paths))
 
 
-def _join(paths):
+def join_paths(paths: Sequence[Path]) -> str:
     """Joins the first paths and counts the rest."""
     more = f" and {len(paths) - _LISTED} more" if len(paths) > _LISTED else ""
     return ", ".join(map(str, paths[:_LISTED])) + more

@@ -5,6 +5,7 @@ epoch and the step, so a run resumed at any epoch gets exactly the batches of an
 uninterrupted run.
 """
 
+import math
 import os
 from typing import NamedTuple
 
@@ -39,6 +40,23 @@ def steps_per_epoch(num_examples: int, batch_size: int) -> int:
                 f"`{argument}` must be at least 1. Received: {argument}={value}"
             )
     return max(1, num_examples // batch_size)
+
+
+def plan_epochs(
+    num_examples: int, *, epochs: int, batch_size: int, min_updates: int
+) -> tuple[int, int]:
+    """Returns the epochs of a training, more for few examples, and the updates of each.
+
+    Args:
+        num_examples: Size of the training split, at least 1.
+        epochs: Epochs to train for at least; 0 for none.
+        batch_size: Examples per batch; reduced to `num_examples` if larger.
+        min_updates: Updates of the whole training, at least.
+    """
+    steps = steps_per_epoch(num_examples, min(batch_size, num_examples))
+    if not epochs:
+        return 0, steps
+    return max(epochs, math.ceil(min_updates / steps)), steps
 
 
 def make_training_dataset(

@@ -180,7 +180,6 @@ def image_classifier_card(
         ),
         limits=(
             f"Images are resized to {width}x{height} pixels.",
-            "Orientation tags in JPEG files are ignored.",
             *measured_limits(results),
         ),
         metrics=card_tables(results),

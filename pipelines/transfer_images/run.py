@@ -14,6 +14,7 @@ from typing import Any
 
 from rich.console import Console
 
+from modelyard.data.images.pipeline import plan_epochs
 from modelyard.pipelines.common import images
 from modelyard.pipelines.common.classification import classification_page
 from modelyard.pipelines.common.finish import describe_splits, finish, gather_facts
@@ -71,7 +72,7 @@ def run(
         phase = fit_frozen(splits, cache, run.folder, flip=flip)
         set_head(frozen, phase.head)
         run.say(page.describe_head(phase))
-        epochs, steps_per_epoch = steps.plan_epochs(
+        epochs, steps_per_epoch = plan_epochs(
             len(splits.train),
             epochs=config.epochs,
             batch_size=config.batch_size,

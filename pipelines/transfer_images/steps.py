@@ -1,7 +1,6 @@
 """From settings to the data sets, features and models of `transfer-images`."""
 
 import dataclasses
-import math
 from typing import Any
 
 import keras
@@ -12,7 +11,6 @@ from modelyard.data.images.loading import ImageSplits
 from modelyard.data.images.pipeline import (
     make_evaluation_dataset,
     make_training_dataset,
-    steps_per_epoch,
 )
 from modelyard.data.splitting import draw_stratified
 from modelyard.evaluation.classification import classification_metrics
@@ -84,16 +82,6 @@ def load_splits(config: Config) -> ImageSplits:
         return splits
     chosen = draw_stratified(labels, most, np.random.default_rng(config.seed))
     return dataclasses.replace(splits, validation=splits.validation.take(chosen))
-
-
-def plan_epochs(
-    num_examples: int, *, epochs: int, batch_size: int, min_updates: int
-) -> tuple[int, int]:
-    """Returns the epochs, more for few examples, and the updates of each."""
-    steps = steps_per_epoch(num_examples, min(batch_size, num_examples))
-    if not epochs:
-        return 0, steps
-    return max(epochs, math.ceil(min_updates / steps)), steps
 
 
 def build_frozen(config: Config, splits: ImageSplits) -> keras.Model:

@@ -90,10 +90,32 @@ def test_content_of_a_spec_is_known_and_checked(spec, content):
         parse_spec(spec, content=other)
 
 
+@pytest.mark.parametrize("spec", ["mnist", "folder:a", "set5", "pixel_tiles?fold=1"])
+def test_images_and_folders_serve_as_pictures(spec):
+    assert parse_spec(spec, content="pictures") == parse_spec(spec)
+
+
+@pytest.mark.parametrize(
+    ("spec", "content", "message"),
+    [
+        ("set5", "images", "`set5` has no classes: use denoise-images, colorize-im"),
+        ("set5", "texts", "`set5` holds pictures, not texts: use denoise-images"),
+        ("reviews", "pictures", "`reviews` holds texts, not pictures: use classify-t"),
+    ],
+)
+def test_other_content_than_pictures_is_refused(spec, content, message):
+    with pytest.raises(DatasetError, match=message):
+        parse_spec(spec, content=content)
+
+
 def test_cards_are_complete_and_consistent():
     assert len({card.name for card in CATALOGUE}) == len(CATALOGUE)
     for card in CATALOGUE:
-        assert len(set(card.class_names)) == len(card.class_names) >= 2
+        assert len(set(card.class_names)) == len(card.class_names)
+        least = 0 if card.content == "pictures" else 2
+        assert len(card.class_names) >= least
+        assert (card.source == "pictures") == (card.content == "pictures")
+        assert (card.source == "pictures") == (card.files is not None)
         assert (card.source == "tfds") == (card.tfds_name is not None)
         assert (card.source == "tfds") == (card.download_url is not None)
         assert (card.source == "tfds") == card.has_official_test
@@ -115,6 +137,21 @@ def test_tfds_data_set_is_present_if_prepared(tmp_path):
     (half / "dataset_info.json").touch()
     assert not is_present(find_card("kmnist"), tmp_path)
     assert is_present(find_card("digits"), tmp_path)
+
+
+def test_pictures_are_present_if_all_files_are(tmp_path):
+    card = find_card("set5")
+    folder = tmp_path / "super_resolution" / "Set5"
+    folder.mkdir(parents=True)
+    for index in range(5):
+        assert not is_present(card, tmp_path)
+        (folder / f"{index}.png").touch()
+    assert is_present(card, tmp_path)
+    tiles = find_card("pixel_tiles")
+    assert not is_present(tiles, tmp_path)
+    (tmp_path / "pixel_tiles").mkdir()
+    (tmp_path / tiles.files).touch()
+    assert is_present(tiles, tmp_path)
 
 
 def test_embedded_data_set_is_present_if_its_package_is(monkeypatch):

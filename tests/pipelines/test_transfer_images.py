@@ -14,6 +14,7 @@ import tensorflow as tf
 from rich.console import Console
 
 import modelyard.models  # noqa: F401  Registers the layers.
+from modelyard.data.images.pipeline import plan_epochs
 from modelyard.data.settings import make_config
 from modelyard.models.vision.transfer_classifier import BACKBONES
 from modelyard.pipelines import find_pipeline
@@ -147,7 +148,7 @@ def test_fine_tuning_leaves_lower_blocks_and_all_normalisation_alone(sample):
     [(3, 160, (5, 10)), (3, 1000, (3, 62)), (3, 10, (50, 1)), (0, 10, (0, 1))],
 )
 def test_few_examples_are_seen_in_more_epochs(epochs, count, planned):
-    plan = steps.plan_epochs(count, epochs=epochs, batch_size=16, min_updates=50)
+    plan = plan_epochs(count, epochs=epochs, batch_size=16, min_updates=50)
     assert plan == planned
 
 

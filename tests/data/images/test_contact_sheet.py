@@ -2,8 +2,12 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from modelyard.data.images.contact_sheet import save_contact_sheet
+from modelyard.data.images.contact_sheet import (
+    save_contact_sheet,
+    save_picture_sheet,
+)
 from modelyard.data.images.loading import load_images
+from modelyard.data.images.pictures import load_pictures
 
 
 @pytest.fixture(scope="module")
@@ -44,3 +48,28 @@ def test_sheet_has_at_most_thirty_rows(tmp_path):
 def test_zero_images_per_class_is_an_error(digits, tmp_path):
     with pytest.raises(ValueError, match=r"`per_class` must be.*per_class=0"):
         save_contact_sheet(digits, tmp_path / "sheet.png", per_class=0)
+
+
+@pytest.mark.parametrize(("rows", "columns", "shown"), [(5, 8, 3), (1, 1, 1)])
+def test_sheet_shows_training_pictures(tmp_path, rows, columns, shown):
+    (tmp_path / "data").mkdir()
+    for index in range(6):
+        image = PIL.Image.new("RGB", (40 + index, 10), (255, 10 * index, 0))
+        image.save(tmp_path / "data" / f"{index}.png")
+    splits = load_pictures(f"folder:{tmp_path / 'data'}")
+    path = tmp_path / "sheet.png"
+    save_picture_sheet(splits, path, rows=rows, columns=columns)
+    with PIL.Image.open(path) as image:
+        assert image.format == "PNG"
+        pixels = np.asarray(image.convert("RGB")).reshape(-1, 3)
+    colours = {tuple(pixel) for pixel in np.unique(pixels, axis=0).tolist()}
+    trained = {(255, 10 * int(name[0]), 0) for name in splits.train.names}
+    assert len(colours & trained) == shown
+
+
+def test_sheet_of_no_pictures_is_an_error(tmp_path):
+    splits = load_pictures("digits")
+    with pytest.raises(ValueError, match=r"`rows` must be.*rows=0"):
+        save_picture_sheet(splits, tmp_path / "sheet.png", rows=0)
+    with pytest.raises(ValueError, match=r"`columns` must be.*columns=0"):
+        save_picture_sheet(splits, tmp_path / "sheet.png", columns=0)

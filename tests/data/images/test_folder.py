@@ -6,7 +6,7 @@ import psutil
 import pytest
 
 from modelyard.data.errors import DatasetError
-from modelyard.data.images.folder import load_image_folder
+from modelyard.data.images.folder import has_class_folders, load_image_folder
 from modelyard.data.images.loading import load_images
 
 COLOURS = {"red": (255, 0, 0), "blue": (0, 0, 255)}
@@ -206,3 +206,22 @@ def test_images_too_large_for_memory_are_refused_before_decoding(tmp_path, monke
     with pytest.raises(DatasetError, match=r"half of the free memory.*Lower `\?size=`"):
         load_images(f"folder:{tmp_path}")
     assert load_images(f"folder:{tmp_path}?size=4&channels=1").image_shape == (4, 4, 1)
+
+
+@pytest.mark.parametrize(
+    ("folders", "expected"),
+    [
+        ((), False),
+        (("a",), False),
+        (("a", "b"), True),
+        (("train", "test"), False),
+        (("train/a", "train/b", "test/a"), True),
+        (("train/a", "test/a"), False),
+        (("train", "car"), True),
+        (("a", ".hidden"), False),
+    ],
+)
+def test_classes_are_told_from_flat_folders(tmp_path, folders, expected):
+    for name in folders:
+        (tmp_path / "data" / name).mkdir(parents=True)
+    assert has_class_folders(tmp_path / "data") == expected

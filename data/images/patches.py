@@ -1,0 +1,97 @@
+"""Cuts pictures into patches for training."""
+
+import numpy as np
+import psutil
+
+from modelyard.data.errors import DatasetError
+from modelyard.data.images.picture_sequence import Pictures
+
+
+def cut_patches(
+    pictures: Pictures,
+    *,
+    size: int,
+    stride: int | None = None,
+    max_patches: int = 100_000,
+    seed: int = 0,
+) -> np.ndarray:
+    """Cuts pictures into square patches on a grid.
+
+    The last row and column of the grid are aligned to the border, so that every pixel
+    is in a patch. Pictures are read one at a time, and only if a patch of them is kept.
+
+    Args:
+        pictures: At least one picture.
+        size: Side of a patch in pixels, at least 1; the largest side of all pictures
+            if that is smaller. Smaller pictures are extended by mirroring.
+        stride: Distance between patches in pixels, in [1, size]; `size` if `None`.
+        max_patches: Upper limit on the number of patches, at least 1; a larger grid is
+            sampled uniformly.
+        seed: Seed of the sample.
+
+    Returns:
+        uint8 `(n, side, side, channels)`, in the order of the pictures.
+
+    Raises:
+        DatasetError: If the patches would need more than half of the free memory, or a
+            file cannot be decoded.
+        ValueError: If an argument is out of range.
+    """
+    for argument, value, most in (
+        ("size", size, None),
+        ("stride", size if stride is None else stride, size),
+        ("max_patches", max_patches, None),
+    ):
+        if value < 1 or (most is not None and value > most):
+            rule = "at least 1" if most is None else "in [1, size]"
+            raise ValueError(
+                f"`{argument}` must be {rule}. Received: {argument}={value}"
+            )
+    side = min(size, int(pictures.sizes.max()))
+    stride = min(stride or side, side)
+    # Patches along each side of each picture.
+    steps = 1 + np.ceil(np.maximum(pictures.sizes - side, 0) / stride).astype(np.int64)
+    ends = np.cumsum(steps.prod(axis=1))
+    total = int(ends[-1])
+    kept = np.arange(min(total, max_patches))
+    if total > max_patches:
+        rng = np.random.default_rng(seed)
+        kept = np.sort(rng.choice(total, max_patches, replace=False, shuffle=False))
+    shape = (len(kept), side, side, pictures.channels)
+    _check_memory(shape)
+
+    patches = np.empty(shape, np.uint8)
+    position = 0
+    owners = np.searchsorted(ends, kept, side="right")
+    indices, starts = np.unique(owners, return_index=True)
+    for index, cells in zip(indices, np.split(kept, starts[1:]), strict=True):
+        picture = _extend(pictures[index], side)
+        first_cell = ends[index] - steps[index].prod()
+        rows, columns = np.divmod(cells - first_cell, steps[index, 1])
+        tops = np.minimum(rows * stride, picture.shape[0] - side)
+        lefts = np.minimum(columns * stride, picture.shape[1] - side)
+        for top, left in zip(tops, lefts, strict=True):
+            patches[position] = picture[top : top + side, left : left + side]
+            position += 1
+    return patches
+
+
+def _extend(picture, side):
+    """Mirrors a picture at its lower and right border until it is large enough."""
+    missing = np.maximum(side - np.array(picture.shape[:2]), 0)
+    if not missing.any():
+        return picture
+    return np.pad(picture, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="symmetric")
+
+
+def _check_memory(shape):
+    """Raises if the patches would need more than half of the free memory."""
+    needed = int(np.prod(shape))
+    free = psutil.virtual_memory().available
+    if needed > free / 2:
+        raise DatasetError(
+            f"{shape[0]} patches of {shape[1]}x{shape[2]}x{shape[3]} need "
+            f"{needed / 2**30:.1f} GiB, more than half of the free memory "
+            f"({free / 2**30:.1f} GiB). Lower `max_patches`. "
+            f"Received: max_patches={shape[0]}"
+        )

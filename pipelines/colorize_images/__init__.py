@@ -1,0 +1,1 @@
+"""Colorization: from grey pictures to coloured ones."""

@@ -1,0 +1,194 @@
+"""From settings to the models and measurements of `colorize-images`."""
+
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+from rich.console import Console
+
+from modelyard.data.images.loading import load_images
+from modelyard.data.images.pictures import Pictures, PictureSplits
+from modelyard.evaluation.pictures import color_metrics
+from modelyard.models import (
+    ChromaError,
+    ColorCrossentropy,
+    build_colorizer,
+    build_picture_colorizer,
+    lab_to_pixels,
+    pixels_to_lab,
+    quantized_colors,
+    rebalancing_weights,
+)
+from modelyard.pipelines.colorize_images.config import Config
+from modelyard.pipelines.common.pictures import (
+    Measured,
+    Trained,
+    Transform,
+    apply_methods,
+    cut_training_patches,
+    model_transform,
+    read_pictures,
+    train_on_patches,
+)
+from modelyard.training.run import Run
+
+OURS, GREY, MEAN, TRUTH = "this model", "grey copy", "mean chroma", "original"
+
+
+def train(
+    run: Run, config: Config, splits: PictureSplits
+) -> tuple[Trained, np.ndarray]:
+    """Trains the model.
+
+    Returns:
+        A model from pictures to coloured ones, and the mean a and b of the training
+        pictures.
+    """
+    patches = cut_training_patches(config, splits)
+    if not np.ptp(patches, axis=-1).any():
+        raise ValueError(
+            "`dataset` must hold pictures in colour; all of these are grey. "
+            f"Received: dataset={config.dataset}"
+        )
+    colors = None
+    loss: keras.losses.Loss = ChromaError()
+    if config.model == "distribution_colorizer":
+        colors = quantized_colors()
+        weights = rebalancing_weights(
+            patches, colors, uniform_share=config.network.uniform_share
+        )
+        loss = ColorCrossentropy(colors, weights)
+    build = functools.partial(
+        build_colorizer,
+        widths=config.network.widths,
+        num_colors=0 if colors is None else len(colors),
+    )
+    trained = train_on_patches(
+        run,
+        build,
+        loss,
+        splits,
+        lambda pixels, _: (pixels, pixels),
+        patches=patches,
+    )
+    model = build_picture_colorizer(
+        trained.model,
+        short_side=patches.shape[1],
+        colors=colors,
+        temperature=config.network.temperature,
+    )
+    return trained._replace(model=model), _mean_chroma(patches)
+
+
+def measure_all(
+    model: keras.Model,
+    config: Config,
+    splits: PictureSplits,
+    further: Mapping[str, Pictures],
+    mean_chroma: np.ndarray,
+    console: Console,
+) -> tuple[dict[str, Any], Measured]:
+    """Measures the model and the baselines on the test split and further data sets.
+
+    Returns:
+        The content of `metrics.json` but for the timing, and the coloured test
+        pictures.
+    """
+    test = measure(model, splits.test, console, mean_chroma=mean_chroma)
+    methods = method_metrics(test)
+    metrics = {
+        "test": methods[OURS],
+        "validation": method_metrics(measure(model, splits.validation, console))[OURS],
+        "methods": methods,
+        "evaluated_on": {
+            spec: method_metrics(
+                measure(model, others, console, mean_chroma=mean_chroma)
+            )
+            for spec, others in further.items()
+        },
+    }
+    if config.classifier is not None:
+        metrics["classifier_accuracy"] = judge(config.classifier, config.dataset, test)
+    return metrics, test
+
+
+def measure(
+    model: keras.Model,
+    pictures: Pictures,
+    console: Console,
+    *,
+    mean_chroma: np.ndarray | None = None,
+) -> Measured:
+    """Colours grey copies of pictures.
+
+    Args:
+        model: From pictures to coloured ones.
+        pictures: The true pictures.
+        console: Where progress is shown.
+        mean_chroma: Mean a and b of the training pictures, for the second baseline.
+    """
+    names, truths = read_pictures(pictures)
+    methods: dict[str, Transform] = {GREY: lambda grey: grey}
+    if mean_chroma is not None:
+        methods[MEAN] = functools.partial(_with_chroma, chroma=mean_chroma)
+    methods[OURS] = model_transform(model)
+
+    def make_grey(pixels, _):
+        return _with_chroma(pixels, np.zeros(2))
+
+    return apply_methods(names, truths, make_grey, methods, console)
+
+
+def method_metrics(measured: Measured) -> dict[str, dict[str, Any]]:
+    """Returns the metrics of each method."""
+    return {
+        name: color_metrics(measured.truths, results)
+        for name, results in measured.results.items()
+    }
+
+
+def judge(classifier: str, dataset: str, measured: Measured) -> dict[str, float]:
+    """Returns the accuracy of a classifier on the pictures of each method.
+
+    Args:
+        classifier: Path of a `.keras` file from pixels to logits.
+        dataset: The data set, whose test images `measured` holds.
+        measured: The coloured pictures.
+
+    Raises:
+        ValueError: If the classifier does not fit the pictures.
+    """
+    test = load_images(dataset).test
+    model = keras.models.load_model(Path(classifier))
+    pictures = {TRUTH: measured.truths, **measured.results}
+    accuracies = {}
+    for name, made in pictures.items():
+        logits = model.predict(np.stack(made), batch_size=500, verbose=0)
+        accuracies[name] = float(np.mean(logits.argmax(axis=-1) == test.labels))
+    return accuracies
+
+
+def _with_chroma(pixels: np.ndarray, chroma: np.ndarray) -> np.ndarray:
+    """Pictures of the same lightness with one a and b everywhere."""
+    lightness = _to_lab(pixels)[..., :1]
+    chroma = np.broadcast_to(chroma, (*lightness.shape[:-1], 2))
+    lab = np.concatenate([lightness, chroma], axis=-1)
+    return ops.convert_to_numpy(lab_to_pixels(ops.convert_to_tensor(lab, "float32")))
+
+
+def _mean_chroma(patches: np.ndarray) -> np.ndarray:
+    """Mean a and b, float64 `(2,)`."""
+    means = [
+        _to_lab(patches[start : start + 500])[..., 1:].mean(axis=(0, 1, 2))
+        for start in range(0, len(patches), 500)
+    ]
+    return np.mean(means, axis=0)
+
+
+def _to_lab(pixels: np.ndarray) -> np.ndarray:
+    """Converts pixels to CIE Lab."""
+    return ops.convert_to_numpy(pixels_to_lab(ops.convert_to_tensor(pixels, "float32")))

@@ -1,0 +1,341 @@
+"""What the pipelines from pictures to pictures share: patches, training, measuring."""
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+from rich.console import Console
+from rich.progress import Progress as Bar
+
+from modelyard.data.images.pictures import (
+    Pictures,
+    PictureSplits,
+    cut_patches,
+    load_evaluation_pictures,
+    load_pictures,
+)
+from modelyard.data.images.pipeline import (
+    make_evaluation_dataset,
+    make_training_dataset,
+    plan_epochs,
+)
+from modelyard.training.checkpoint import Progress
+from modelyard.training.files import write_atomically
+from modelyard.training.optimizers import make_optimizer
+from modelyard.training.precision import dtype_policy, resolve_precision, resolve_xla
+from modelyard.training.run import Run
+
+PREDICT_INPUTS = "IMAGE... --output FOLDER"
+# From pixels of one size, float32 (n, height, width, channels), to others.
+Transform = Callable[[np.ndarray], np.ndarray]
+# From patches, uint8 (n, height, width, channels), and a seed (2,) to inputs and
+# targets.
+MakePairs = Callable[[tf.Tensor, tf.Tensor], tuple[Any, tf.Tensor]]
+
+_EXAMPLES_FILE = "examples.npz"
+_GOLDEN_SIDE = 32
+_VALIDATION_PATCHES = 2000
+_VALIDATION_SEED, _TEST_SEED = 2**31, 2**31 + 1  # Training seeds are below.
+_BATCH_PIXELS = 2**18
+_LARGEST_SIDE = 1024  # Of what is measured, so that a photograph takes seconds.
+_MOST_PIXELS = 2**27  # Of all that is measured, to be held in memory.
+
+
+class Trained(NamedTuple):
+    """A trained model.
+
+    Attributes:
+        model: The model, in float32.
+        progress: Its history.
+        num_patches: Patches of an epoch.
+    """
+
+    model: keras.Model
+    progress: Progress
+    num_patches: int
+
+
+def load_splits(config: Any, channels: int | None) -> PictureSplits:
+    """Loads the pictures that a config selects."""
+    return load_pictures(
+        config.dataset,
+        channels=channels,
+        validation_share=config.data.validation_share,
+        seed=config.seed,
+        max_train_examples=config.max_train_examples,
+    )
+
+
+def load_further(specs: Sequence[str], channels: int) -> dict[str, Pictures]:
+    """Loads the data sets of `evaluate_on`, by name."""
+    return {spec: load_evaluation_pictures(spec, channels=channels) for spec in specs}
+
+
+def cut_training_patches(config: Any, splits: PictureSplits) -> np.ndarray:
+    """Cuts the training patches, half of which overlap their neighbours."""
+    size = config.patches.patch_size
+    return cut_patches(
+        splits.train,
+        size=size,
+        stride=max(1, size // 2),
+        max_patches=config.patches.max_patches,
+        seed=config.seed,
+    )
+
+
+def train_on_patches(
+    run: Run,
+    build: Callable[[], keras.Model],
+    loss: keras.losses.Loss,
+    splits: PictureSplits,
+    make_pairs: MakePairs,
+    *,
+    patches: np.ndarray,
+) -> Trained:
+    """Trains a model on patches of pictures.
+
+    Args:
+        run: The run.
+        build: Builds the model, uncompiled.
+        loss: Its loss.
+        splits: The pictures.
+        make_pairs: Makes inputs and targets of patches.
+        patches: The training patches.
+
+    Returns:
+        The trained model.
+    """
+    config = run.config
+    held_out = cut_patches(
+        splits.validation,
+        size=patches.shape[1],
+        max_patches=_VALIDATION_PATCHES,
+        seed=config.seed,
+    )
+    batch_size = min(config.batch_size, len(patches))
+    epochs, steps = plan_epochs(
+        len(patches),
+        epochs=config.epochs,
+        batch_size=batch_size,
+        min_updates=config.patches.min_updates,
+    )
+    size = "x".join(map(str, patches.shape[1:]))
+    run.say(
+        f"training on {len(patches):,} patches of {size}: {epochs} epochs of "
+        f"{steps:,} updates"
+    )
+    with run.timed("build"):
+        keras.utils.set_random_seed(config.seed)
+        with dtype_policy(resolve_precision(config.training.precision)):
+            trained = build()
+        optimizer = make_optimizer(
+            **vars(config.optimization),
+            learning_rate=config.learning_rate,
+            total_steps=steps * epochs,
+        )
+        trained.compile(optimizer, loss, jit_compile=resolve_xla(config.training.xla))
+    run.begin(trained)
+
+    def training_pairs(finished):
+        dataset = make_training_dataset(
+            patches,
+            np.zeros(len(patches), "int64"),
+            batch_size=batch_size,
+            seed=config.seed,
+            epochs=epochs,
+            first_epoch=finished,
+        )
+
+        def make(step, batch):
+            seed = tf.stack([tf.constant(config.seed, tf.int64), step])
+            symmetry_seed, seed = tf.unstack(tf.random.split(seed, 2))
+            pixels = batch[0]
+            if config.patches.symmetries:
+                pixels = _random_symmetry(pixels, symmetry_seed)
+            return make_pairs(pixels, seed)
+
+        return (
+            dataset.enumerate(start=finished * steps)
+            .map(make, num_parallel_calls=2, deterministic=True)
+            .prefetch(4)
+        )
+
+    progress = run.fit(
+        trained,
+        training_pairs,
+        _fixed_pairs(held_out, make_pairs, batch_size),
+        epochs=epochs,
+        steps_per_epoch=steps,
+    )
+    with dtype_policy("float32"):
+        model = build()
+    model.set_weights(trained.get_weights())
+    return Trained(model, progress, len(patches))
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """Pictures that several methods have made from the same inputs.
+
+    Attributes:
+        names: Name of each picture.
+        truths: The true pictures, uint8 `(height, width, channels)`.
+        inputs: What the methods got, float32.
+        results: By method, the pictures it made, uint8 of the size of the truths.
+    """
+
+    names: Sequence[str]
+    truths: Sequence[np.ndarray]
+    inputs: Sequence[np.ndarray]
+    results: Mapping[str, Sequence[np.ndarray]]
+
+
+def read_pictures(
+    pictures: Pictures, *, most: int | None = None, multiple: int = 1
+) -> tuple[list[str], list[np.ndarray]]:
+    """Reads pictures for a measurement.
+
+    Of a picture with a side above 1,024, only the centre is used, and of a set of more
+    than 134 million pixels an even selection.
+
+    Args:
+        pictures: The pictures.
+        most: Number of pictures above which an even selection is used.
+        multiple: Sides are cut to multiples of it, at the bottom and at the right.
+
+    Returns:
+        Their names and pixels.
+    """
+    pixels = np.minimum(pictures.sizes, _LARGEST_SIDE).prod(axis=1).mean()
+    most = min(most or len(pictures), max(1, int(_MOST_PIXELS / pixels)), len(pictures))
+    chosen = np.linspace(0, len(pictures) - 1, most).round().astype(int)
+    names, read = [], []
+    for index in chosen:
+        picture = _center(pictures[index])
+        height, width = (
+            max(1, size // multiple) * multiple for size in picture.shape[:2]
+        )
+        names.append(pictures.names[index])
+        read.append(picture[:height, :width])
+    return names, read
+
+
+def apply_methods(
+    names: Sequence[str],
+    truths: Sequence[np.ndarray],
+    degrade: Callable[[np.ndarray, tf.Tensor], Any],
+    methods: Mapping[str, Transform],
+    console: Console,
+) -> Measured:
+    """Lets several methods work on the same inputs.
+
+    Args:
+        names: Names of the pictures.
+        truths: The true pictures, uint8 `(height, width, channels)`.
+        degrade: Makes the inputs, from pictures of one size and a seed `(2,)`.
+        methods: Functions from inputs to pictures.
+        console: Where progress is shown.
+    """
+    inputs: list[np.ndarray] = []
+    results: dict[str, list[np.ndarray]] = {name: [] for name in methods}
+    with Bar(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("measuring", total=len(truths))
+        for start, batch in _batches(truths):
+            seed = tf.constant([_TEST_SEED, start], tf.int64)
+            given = np.asarray(degrade(batch, seed), np.float32)
+            inputs += list(given)
+            for name, method in methods.items():
+                made = np.asarray(method(given))
+                results[name] += list(np.rint(made).clip(0, 255).astype(np.uint8))
+            bar.advance(task, len(batch))
+    return Measured(names, truths, inputs, results)
+
+
+def model_transform(model: keras.Model) -> Transform:
+    """Returns a function that applies a model to a batch of any size of picture."""
+    if keras.backend.backend() == "tensorflow":
+        function = tf.function(
+            lambda pixels: model(pixels, training=False), reduce_retracing=True
+        )
+        return lambda pixels: function(tf.constant(pixels)).numpy()
+    return lambda pixels: keras.ops.convert_to_numpy(model(pixels, training=False))
+
+
+def save_with_examples(run: Run, model: keras.Model, splits: PictureSplits) -> None:
+    """Writes `model.keras`, and parts of test pictures to check its export with."""
+    run.save(model)
+    examples = cut_patches(splits.test, size=_GOLDEN_SIDE, max_patches=2, seed=0)
+    write_atomically(
+        run.folder / _EXAMPLES_FILE, lambda file: np.savez(file, images=examples)
+    )
+
+
+def read_examples(folder: Path) -> np.ndarray:
+    """Returns the pictures that `save_with_examples` wrote."""
+    with np.load(folder / _EXAMPLES_FILE) as examples:
+        return examples["images"]
+
+
+def describe_pictures(splits: PictureSplits) -> str:
+    """Returns the smallest and the largest size as text."""
+    sizes = np.concatenate(
+        [part.sizes for part in (splits.train, splits.validation, splits.test)]
+    )
+    smallest, largest = (
+        "x".join(map(str, sizes[pick(sizes.prod(axis=1))]))
+        for pick in (np.argmin, np.argmax)
+    )
+    channels = {1: "grey", 3: "colour"}[splits.channels]
+    span = smallest if smallest == largest else f"{smallest} to {largest}"
+    return f"{channels}, {span}"
+
+
+def _center(picture: np.ndarray) -> np.ndarray:
+    """The centre of a picture that is too large to be measured in seconds."""
+    height, width = picture.shape[:2]
+    top, left = (max(0, size - _LARGEST_SIDE) // 2 for size in (height, width))
+    return picture[top : top + _LARGEST_SIDE, left : left + _LARGEST_SIDE]
+
+
+def _batches(pictures: Sequence[np.ndarray]) -> Iterator[tuple[int, np.ndarray]]:
+    """Yields neighbours of one size as batches, with the index of the first."""
+    start = 0
+    for shape, group in itertools.groupby(pictures, lambda picture: picture.shape):
+        same = list(group)
+        size = max(1, _BATCH_PIXELS // (shape[0] * shape[1]))
+        for first in range(0, len(same), size):
+            batch = np.stack(same[first : first + size])
+            yield start, batch
+            start += len(batch)
+
+
+def _fixed_pairs(
+    patches: np.ndarray, make_pairs: MakePairs, batch_size: int
+) -> tf.data.Dataset:
+    """Pairs of the validation patches, the same in every epoch."""
+    dataset = make_evaluation_dataset(
+        patches, np.zeros(len(patches), "int64"), batch_size=batch_size
+    )
+    first = tf.constant(_VALIDATION_SEED, tf.int64)
+    return dataset.enumerate().map(
+        lambda step, batch: make_pairs(batch[0], tf.stack([first, step]))
+    )
+
+
+def _random_symmetry(patches: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """One of the eight symmetries of the square, for the whole batch."""
+    down, right, turn = tf.unstack(
+        tf.random.stateless_uniform((3,), seed, 0, 2, tf.int32)
+    )
+    shape = patches.shape
+    patches = tf.cond(down > 0, lambda: tf.reverse(patches, [1]), lambda: patches)
+    patches = tf.cond(right > 0, lambda: tf.reverse(patches, [2]), lambda: patches)
+    turned = tf.cond(
+        turn > 0, lambda: tf.transpose(patches, (0, 2, 1, 3)), lambda: patches
+    )
+    return tf.ensure_shape(turned, shape)

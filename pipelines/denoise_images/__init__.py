@@ -1,0 +1,1 @@
+"""Image denoising: from noisy pictures to clean ones."""

@@ -1,0 +1,1 @@
+"""Super-resolution: from small pictures to larger ones."""

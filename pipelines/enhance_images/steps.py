@@ -1,0 +1,129 @@
+"""From settings to the models and measurements of `enhance-images`."""
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from rich.console import Console
+
+from modelyard.data.images.pictures import Pictures, PictureSplits
+from modelyard.data.images.shrinking import shrink_bicubic
+from modelyard.evaluation.pictures import luminance, picture_metrics
+from modelyard.models import build_super_resolver
+from modelyard.pipelines.common.pictures import (
+    Measured,
+    Trained,
+    apply_methods,
+    cut_training_patches,
+    model_transform,
+    read_pictures,
+    train_on_patches,
+)
+from modelyard.pipelines.enhance_images.config import Config
+from modelyard.training.losses import LightnessError
+from modelyard.training.run import Run
+
+OURS, BICUBIC, NEAREST = "this model", "bicubic", "nearest pixel"
+# Of `tf.image.resize`.
+_FILTERS = {NEAREST: "nearest", BICUBIC: "bicubic", "Lanczos": "lanczos3"}
+_SMALL_SIDE = 16  # A border is cut off larger pictures only.
+
+
+def train(run: Run, config: Config, splits: PictureSplits) -> Trained:
+    """Trains the model."""
+    scale = config.scale
+    patches = cut_training_patches(config, splits)
+    side = patches.shape[1] // scale * scale
+    patches = patches[:, :side, :side]
+    build = functools.partial(
+        build_super_resolver,
+        scale,
+        splits.channels,
+        blocks=config.network.blocks,
+        width=config.network.width,
+    )
+    return train_on_patches(
+        run,
+        build,
+        LightnessError(),
+        splits,
+        lambda large, _: (shrink_bicubic(large, scale), large),
+        patches=patches,
+    )
+
+
+def measure_all(
+    model: keras.Model,
+    scale: int,
+    splits: PictureSplits,
+    further: Mapping[str, Pictures],
+    console: Console,
+) -> tuple[dict[str, Any], Measured]:
+    """Measures the model and plain filters on the test split and further data sets.
+
+    Returns:
+        The content of `metrics.json` but for the timing, and the enlarged test
+        pictures.
+    """
+    test = measure(model, splits.test, scale, console)
+    validation = measure(model, splits.validation, scale, console)
+    methods = method_metrics(test, scale)
+    metrics = {
+        "test": methods[OURS],
+        "validation": method_metrics(validation, scale)[OURS],
+        "methods": methods,
+        "evaluated_on": {
+            spec: method_metrics(measure(model, others, scale, console), scale)
+            for spec, others in further.items()
+        },
+    }
+    return metrics, test
+
+
+def measure(
+    model: keras.Model, pictures: Pictures, scale: int, console: Console
+) -> Measured:
+    """Shrinks pictures, and enlarges them with the model and with plain filters."""
+    names, truths = read_pictures(pictures, multiple=scale)
+    methods = {
+        name: functools.partial(_resize, method, scale)
+        for name, method in _FILTERS.items()
+    }
+    return apply_methods(
+        names,
+        truths,
+        lambda pixels, _: shrink_bicubic(pixels, scale),
+        {**methods, OURS: model_transform(model)},
+        console,
+    )
+
+
+def method_metrics(measured: Measured, scale: int) -> dict[str, dict[str, Any]]:
+    """Returns the metrics of each method on the luminance, without a border.
+
+    A border of `scale` pixels is cut off, as in the literature, unless there are
+    pictures so small that little would remain.
+    """
+    smallest = min(min(truth.shape[:2]) for truth in measured.truths)
+    border = scale if smallest > _SMALL_SIDE else 0
+    truths = [luminance(truth) for truth in measured.truths]
+    return {
+        name: picture_metrics(
+            truths, [luminance(result) for result in results], border=border
+        )
+        for name, results in measured.results.items()
+    }
+
+
+def receptive_radius(blocks: int) -> int:
+    """Returns how many pixels of the input away a pixel can depend on."""
+    return 2 * blocks + 3
+
+
+def _resize(method: str, scale: int, small: np.ndarray) -> np.ndarray:
+    """Enlarges a batch with a filter."""
+    size = [scale * side for side in small.shape[1:3]]
+    return tf.image.resize(small, size, method).numpy()
