@@ -95,8 +95,8 @@ class PatchSettings:
     max_patches: int = setting(
         100_000, "Most patches to keep in memory; a random subset of a larger set."
     )
-    symmetries: bool = setting(
-        True, "Also train on mirrored patches and those turned by quarters."
+    symmetries: Literal["all", "mirror", "none"] = setting(
+        "all", "Also train on mirrored patches; all: and on those turned by quarters."
     )
     min_updates: int = setting(
         2000, "Updates to train for at least; adds epochs for small data."

@@ -52,7 +52,9 @@ class Config:
     )
     seed: int = setting(0, "Seed of weights, splits and data order.")
     data: DataSettings = group(DataSettings)
-    patches: PatchSettings = group(lambda: PatchSettings(patch_size=64))
+    patches: PatchSettings = group(
+        lambda: PatchSettings(patch_size=64, symmetries="mirror")
+    )
     network: Network = group(Network)
     training: TrainingSettings = group(TrainingSettings)
     optimization: OptimizerSettings = group(

@@ -155,8 +155,7 @@ def train_on_patches(
             seed = tf.stack([tf.constant(config.seed, tf.int64), step])
             symmetry_seed, seed = tf.unstack(tf.random.split(seed, 2))
             pixels = batch[0]
-            if config.patches.symmetries:
-                pixels = _random_symmetry(pixels, symmetry_seed)
+            pixels = _random_symmetry(pixels, config.patches.symmetries, symmetry_seed)
             return make_pairs(pixels, seed)
 
         return (
@@ -327,15 +326,20 @@ def _fixed_pairs(
     )
 
 
-def _random_symmetry(patches: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """One of the eight symmetries of the square, for the whole batch."""
-    down, right, turn = tf.unstack(
+def _random_symmetry(patches: tf.Tensor, which: str, seed: tf.Tensor) -> tf.Tensor:
+    """Mirrors and turns a whole batch at random; `which` as in `PatchSettings`."""
+    if which == "none":
+        return patches
+    right, down, turn = tf.unstack(
         tf.random.stateless_uniform((3,), seed, 0, 2, tf.int32)
     )
+    steps = [(right, lambda images: tf.reverse(images, [2]))]
+    if which == "all":
+        steps += [
+            (down, lambda images: tf.reverse(images, [1])),
+            (turn, lambda images: tf.transpose(images, (0, 2, 1, 3))),
+        ]
     shape = patches.shape
-    patches = tf.cond(down > 0, lambda: tf.reverse(patches, [1]), lambda: patches)
-    patches = tf.cond(right > 0, lambda: tf.reverse(patches, [2]), lambda: patches)
-    turned = tf.cond(
-        turn > 0, lambda: tf.transpose(patches, (0, 2, 1, 3)), lambda: patches
-    )
-    return tf.ensure_shape(turned, shape)
+    for chosen, change in steps:
+        patches = tf.where(chosen > 0, change(patches), patches)
+    return tf.ensure_shape(patches, shape)

@@ -127,12 +127,12 @@ RECIPES = (
         },
     ),
     Recipe("fast", "a high PSNR in minutes", {}),
-    Recipe("fast", "", {"symmetries": False}, datasets=("mnist", "digits")),
+    Recipe("fast", "", {"symmetries": "none"}, datasets=("mnist", "digits")),
     Recipe("best", "the highest PSNR", {"epochs": 40, "min_updates": 20_000}),
     Recipe(
         "best",
         "",
-        {"epochs": 40, "min_updates": 20_000, "symmetries": False},
+        {"epochs": 40, "min_updates": 20_000, "symmetries": "none"},
         datasets=("mnist", "digits"),
     ),
 )

@@ -52,9 +52,9 @@ def make_page(
         summary=method_sections(
             metrics,
             _COLUMNS,
-            "Pictures are shrunk with an antialiased bicubic filter, then enlarged. PSNR "
-            "and SSIM are of the luminance (ITU-R BT.601, studio range), without a "
-            f"border of {scale} pixels.",
+            "Pictures are shrunk with an antialiased bicubic filter, then enlarged. "
+            "PSNR and SSIM are of the luminance (ITU-R BT.601, studio range), without "
+            f"a border of {scale} pixels.",
         ),
         details=example_sections(
             measured,
