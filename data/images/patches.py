@@ -2,6 +2,7 @@
 
 import numpy as np
 import psutil
+import tensorflow as tf
 
 from modelyard.data.errors import DatasetError
 from modelyard.data.images.picture_sequence import Pictures
@@ -13,6 +14,7 @@ def cut_patches(
     size: int,
     stride: int | None = None,
     max_patches: int = 100_000,
+    short_side: int | None = None,
     seed: int = 0,
 ) -> np.ndarray:
     """Cuts pictures into square patches on a grid.
@@ -27,6 +29,9 @@ def cut_patches(
         stride: Distance between patches in pixels, in [1, size]; `size` if `None`.
         max_patches: Upper limit on the number of patches, at least 1; a larger grid is
             sampled uniformly.
+        short_side: Length to which the shorter side of larger pictures is shrunk
+            before they are cut, with an antialiased bilinear filter; at least 1. `None`
+            cuts them as they are.
         seed: Seed of the sample.
 
     Returns:
@@ -41,16 +46,18 @@ def cut_patches(
         ("size", size, None),
         ("stride", size if stride is None else stride, size),
         ("max_patches", max_patches, None),
+        ("short_side", size if short_side is None else short_side, None),
     ):
         if value < 1 or (most is not None and value > most):
             rule = "at least 1" if most is None else "in [1, size]"
             raise ValueError(
                 f"`{argument}` must be {rule}. Received: {argument}={value}"
             )
-    side = min(size, int(pictures.sizes.max()))
+    sizes = _shrunk_sizes(pictures.sizes, short_side)
+    side = min(size, int(sizes.max()))
     stride = min(stride or side, side)
     # Patches along each side of each picture.
-    steps = 1 + np.ceil(np.maximum(pictures.sizes - side, 0) / stride).astype(np.int64)
+    steps = 1 + np.ceil(np.maximum(sizes - side, 0) / stride).astype(np.int64)
     ends = np.cumsum(steps.prod(axis=1))
     total = int(ends[-1])
     kept = np.arange(min(total, max_patches))
@@ -65,7 +72,7 @@ def cut_patches(
     owners = np.searchsorted(ends, kept, side="right")
     indices, starts = np.unique(owners, return_index=True)
     for index, cells in zip(indices, np.split(kept, starts[1:]), strict=True):
-        picture = _extend(pictures[index], side)
+        picture = _extend(_shrink(pictures[index], sizes[index]), side)
         first_cell = ends[index] - steps[index].prod()
         rows, columns = np.divmod(cells - first_cell, steps[index, 1])
         tops = np.minimum(rows * stride, picture.shape[0] - side)
@@ -74,6 +81,23 @@ def cut_patches(
             patches[position] = picture[top : top + side, left : left + side]
             position += 1
     return patches
+
+
+def _shrunk_sizes(sizes, short_side):
+    """The sizes of pictures after shrinking."""
+    if short_side is None:
+        return sizes
+    shorter = sizes.min(axis=1, keepdims=True)
+    shrunk = np.rint(sizes * short_side / shorter).astype(np.int64)
+    return np.where(shorter > short_side, shrunk, sizes)
+
+
+def _shrink(picture, size):
+    """Shrinks a picture to `(height, width)`."""
+    if picture.shape[:2] == tuple(size):
+        return picture
+    small = tf.image.resize(picture, size, antialias=True)
+    return np.rint(small.numpy()).astype(np.uint8)
 
 
 def _extend(picture, side):

@@ -196,7 +196,8 @@ def _load_unlabelled(
     if not is_present(card, data_dir):
         _raise_unavailable(card, data_dir)
     path = data_dir / str(card.files)
-    channels = channels or card.example_shape[-1]
+    if channels is None:
+        *_, channels = card.example_shape  # type: ignore[misc]
     if path.suffix == ".npz":
         return card, {"all": _read_npz(path, channels)}
     paths = sorted(path.glob("*.png"))

@@ -1,5 +1,7 @@
 """Layers that let a network read pictures of any size."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import layers, ops
@@ -19,7 +21,7 @@ class PadToMultiple(layers.Layer):
         Pictures of the same dtype, extended at the bottom and at the right.
     """
 
-    def __init__(self, multiple: int, **kwargs):
+    def __init__(self, multiple: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.multiple = multiple
 
@@ -84,7 +86,7 @@ class ShrinkShortSide(layers.Layer):
         Resized pictures in the same dtype.
     """
 
-    def __init__(self, side: int, **kwargs):
+    def __init__(self, side: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.side = side
 
@@ -167,7 +169,7 @@ class BicubicUpscaling(layers.Layer):
         [Keys, 1981](https://doi.org/10.1109/TASSP.1981.1163711)
     """
 
-    def __init__(self, scale: int, **kwargs):
+    def __init__(self, scale: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.scale = scale
 

@@ -48,7 +48,7 @@ def run(
         with run.timed("load"):
             splits = pictures.load_splits(config, channels=3)
             further = pictures.load_further(config.evaluate_on, channels=3)
-        run.say(describe_splits(splits, pictures.describe_pictures(splits)))
+        run.say(describe_splits(splits, splits.describe_sizes()))
         trained, mean_chroma = steps.train(run, config, splits)
         model, progress, num_patches = trained
         pictures.save_with_examples(run, model, splits)

@@ -48,8 +48,9 @@ def train(
         A model from pictures to coloured ones, and the mean a and b of the training
         pictures.
     """
-    patches = cut_training_patches(config, splits)
-    if not np.ptp(patches, axis=-1).any():
+    # As when serving, the colorizer sees whole pictures at a low resolution.
+    patches = cut_training_patches(config, splits, short_side=config.patches.patch_size)
+    if not np.ptp(patches.train, axis=-1).any():
         raise ValueError(
             "`dataset` must hold pictures in colour; all of these are grey. "
             f"Received: dataset={config.dataset}"
@@ -59,7 +60,7 @@ def train(
     if config.model == "distribution_colorizer":
         colors = quantized_colors()
         weights = rebalancing_weights(
-            patches, colors, uniform_share=config.network.uniform_share
+            patches.train, colors, uniform_share=config.network.uniform_share
         )
         loss = ColorCrossentropy(colors, weights)
     build = functools.partial(
@@ -71,17 +72,16 @@ def train(
         run,
         build,
         loss,
-        splits,
+        patches,
         lambda pixels, _: (pixels, pixels),
-        patches=patches,
     )
     model = build_picture_colorizer(
         trained.model,
-        short_side=patches.shape[1],
+        short_side=patches.train.shape[1],
         colors=colors,
         temperature=config.network.temperature,
     )
-    return trained._replace(model=model), _mean_chroma(patches)
+    return trained._replace(model=model), _mean_chroma(patches.train)
 
 
 def measure_all(

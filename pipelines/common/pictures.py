@@ -1,6 +1,7 @@
 """What the pipelines from pictures to pictures share: patches, training, measuring."""
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -46,6 +47,13 @@ _LARGEST_SIDE = 1024  # Of what is measured, so that a photograph takes seconds.
 _MOST_PIXELS = 2**27  # Of all that is measured, to be held in memory.
 
 
+class Patches(NamedTuple):
+    """The patches of a training, uint8 `(n, side, side, channels)`."""
+
+    train: np.ndarray
+    validation: np.ndarray
+
+
 class Trained(NamedTuple):
     """A trained model.
 
@@ -76,26 +84,35 @@ def load_further(specs: Sequence[str], channels: int) -> dict[str, Pictures]:
     return {spec: load_evaluation_pictures(spec, channels=channels) for spec in specs}
 
 
-def cut_training_patches(config: Any, splits: PictureSplits) -> np.ndarray:
-    """Cuts the training patches, half of which overlap their neighbours."""
-    size = config.patches.patch_size
-    return cut_patches(
-        splits.train,
-        size=size,
-        stride=max(1, size // 2),
-        max_patches=config.patches.max_patches,
-        seed=config.seed,
+def cut_training_patches(
+    config: Any, splits: PictureSplits, *, short_side: int | None = None
+) -> Patches:
+    """Cuts the patches of a training; in training they overlap by half.
+
+    Args:
+        config: Settings, with a group `patches`.
+        splits: The pictures.
+        short_side: As for `cut_patches`.
+    """
+    size, most = config.patches.patch_size, config.patches.max_patches
+    cut = functools.partial(cut_patches, short_side=short_side, seed=config.seed)
+    train = cut(splits.train, size=size, stride=max(1, size // 2), max_patches=most)
+    validation = cut(
+        splits.validation,
+        size=train.shape[1],
+        max_patches=min(most, _VALIDATION_PATCHES),
     )
+    # Validation pictures may be smaller than all training pictures.
+    side = min(train.shape[1], validation.shape[1])
+    return Patches(train, validation[:, :side, :side])
 
 
 def train_on_patches(
     run: Run,
     build: Callable[[], keras.Model],
     loss: keras.losses.Loss,
-    splits: PictureSplits,
+    patches: Patches,
     make_pairs: MakePairs,
-    *,
-    patches: np.ndarray,
 ) -> Trained:
     """Trains a model on patches of pictures.
 
@@ -103,30 +120,24 @@ def train_on_patches(
         run: The run.
         build: Builds the model, uncompiled.
         loss: Its loss.
-        splits: The pictures.
+        patches: The patches.
         make_pairs: Makes inputs and targets of patches.
-        patches: The training patches.
 
     Returns:
         The trained model.
     """
     config = run.config
-    held_out = cut_patches(
-        splits.validation,
-        size=patches.shape[1],
-        max_patches=_VALIDATION_PATCHES,
-        seed=config.seed,
-    )
-    batch_size = min(config.batch_size, len(patches))
+    examples = patches.train
+    batch_size = min(config.batch_size, len(examples))
     epochs, steps = plan_epochs(
-        len(patches),
+        len(examples),
         epochs=config.epochs,
         batch_size=batch_size,
         min_updates=config.patches.min_updates,
     )
-    size = "x".join(map(str, patches.shape[1:]))
+    size = "x".join(map(str, examples.shape[1:]))
     run.say(
-        f"training on {len(patches):,} patches of {size}: {epochs} epochs of "
+        f"training on {len(examples):,} patches of {size}: {epochs} epochs of "
         f"{steps:,} updates"
     )
     with run.timed("build"):
@@ -143,8 +154,8 @@ def train_on_patches(
 
     def training_pairs(finished):
         dataset = make_training_dataset(
-            patches,
-            np.zeros(len(patches), "int64"),
+            examples,
+            np.zeros(len(examples), "int64"),
             batch_size=batch_size,
             seed=config.seed,
             epochs=epochs,
@@ -167,14 +178,14 @@ def train_on_patches(
     progress = run.fit(
         trained,
         training_pairs,
-        _fixed_pairs(held_out, make_pairs, batch_size),
+        _fixed_pairs(patches.validation, make_pairs, batch_size),
         epochs=epochs,
         steps_per_epoch=steps,
     )
     with dtype_policy("float32"):
         model = build()
     model.set_weights(trained.get_weights())
-    return Trained(model, progress, len(patches))
+    return Trained(model, progress, len(examples))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -278,20 +289,6 @@ def read_examples(folder: Path) -> np.ndarray:
     """Returns the pictures that `save_with_examples` wrote."""
     with np.load(folder / _EXAMPLES_FILE) as examples:
         return examples["images"]
-
-
-def describe_pictures(splits: PictureSplits) -> str:
-    """Returns the smallest and the largest size as text."""
-    sizes = np.concatenate(
-        [part.sizes for part in (splits.train, splits.validation, splits.test)]
-    )
-    smallest, largest = (
-        "x".join(map(str, sizes[pick(sizes.prod(axis=1))]))
-        for pick in (np.argmin, np.argmax)
-    )
-    channels = {1: "grey", 3: "colour"}[splits.channels]
-    span = smallest if smallest == largest else f"{smallest} to {largest}"
-    return f"{channels}, {span}"
 
 
 def _center(picture: np.ndarray) -> np.ndarray:

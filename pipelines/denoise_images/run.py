@@ -49,7 +49,7 @@ def run(
         with run.timed("load"):
             splits = pictures.load_splits(config, config.channels)
             further = pictures.load_further(config.evaluate_on, splits.channels)
-        run.say(describe_splits(splits, pictures.describe_pictures(splits)))
+        run.say(describe_splits(splits, splits.describe_sizes()))
         model, progress, num_patches = steps.train(run, config, splits, noise)
         pictures.save_with_examples(run, model, splits)
         with run.timed("evaluate"):

@@ -65,9 +65,7 @@ def train(run: Run, config: Config, splits: PictureSplits, noise: Noise) -> Trai
 
     build = functools.partial(_build, config.model, splits.channels, config.network)
     patches = cut_training_patches(config, splits)
-    return train_on_patches(
-        run, build, PixelError(), splits, make_pairs, patches=patches
-    )
+    return train_on_patches(run, build, PixelError(), patches, make_pairs)
 
 
 def measure(

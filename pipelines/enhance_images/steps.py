@@ -15,6 +15,7 @@ from modelyard.evaluation.pictures import luminance, picture_metrics
 from modelyard.models import build_super_resolver
 from modelyard.pipelines.common.pictures import (
     Measured,
+    Patches,
     Trained,
     apply_methods,
     cut_training_patches,
@@ -36,8 +37,7 @@ def train(run: Run, config: Config, splits: PictureSplits) -> Trained:
     """Trains the model."""
     scale = config.scale
     patches = cut_training_patches(config, splits)
-    side = patches.shape[1] // scale * scale
-    patches = patches[:, :side, :side]
+    patches = Patches(*(_cut_to_multiple(part, scale) for part in patches))
     build = functools.partial(
         build_super_resolver,
         scale,
@@ -49,9 +49,8 @@ def train(run: Run, config: Config, splits: PictureSplits) -> Trained:
         run,
         build,
         LightnessError(),
-        splits,
+        patches,
         lambda large, _: (shrink_bicubic(large, scale), large),
-        patches=patches,
     )
 
 
@@ -121,6 +120,21 @@ def method_metrics(measured: Measured, scale: int) -> dict[str, dict[str, Any]]:
 def receptive_radius(blocks: int) -> int:
     """Returns how many pixels of the input away a pixel can depend on."""
     return 2 * blocks + 3
+
+
+def _cut_to_multiple(patches: np.ndarray, scale: int) -> np.ndarray:
+    """Cuts patches to a side that the factor divides.
+
+    Raises:
+        ValueError: If nothing would remain.
+    """
+    side = patches.shape[1] // scale * scale
+    if not side:
+        raise ValueError(
+            f"`scale` must be at most the side of a patch, {patches.shape[1]}. "
+            f"Received: scale={scale}"
+        )
+    return patches[:, :side, :side]
 
 
 def _resize(method: str, scale: int, small: np.ndarray) -> np.ndarray:

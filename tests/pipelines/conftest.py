@@ -24,6 +24,7 @@ GOOD = ("great", "moving", "wonderful", "fresh")
 BAD = ("dull", "awful", "noisy", "stale")
 NEUTRAL = ("film", "plot", "actor", "scene", "music", "the", "a")
 DIGITS = ("--dataset", "digits", "--recipe", "smoke")
+PHOTOS = ("--dataset", "photos", "--recipe", "smoke")
 
 # The flags of a small run of each pipeline.
 SAMPLES = {
@@ -39,6 +40,12 @@ SAMPLES = {
         *("--validation-share", "0.2", "--epochs", "3"),
     ),
     "encode-images": (*DIGITS, "--code-size", "8", "--epochs", "4"),
+    "denoise-images": (
+        *(*DIGITS, "--model", "denoising_autoencoder", "--epochs", "2"),
+        *("--evaluate-on", "digits", "--baseline-examples", "4"),
+    ),
+    "colorize-images": (*PHOTOS, "--epochs", "2"),
+    "enhance-images": (*PHOTOS, "--epochs", "2", "--scale", "3"),
 }
 
 
