@@ -59,8 +59,9 @@ def with_absolute_paths(config: Any) -> Any:
     """Returns a config whose paths work from any folder, as `config.json` has them.
 
     Args:
-        config: Settings, with a data set spec under `dataset`. Folders are the settings
-            `runs_dir`, `saved_models_dir` and `pretrained`, where a config has them.
+        config: Settings, with a data set spec under `dataset`. Paths are the settings
+            `runs_dir`, `saved_models_dir`, `pretrained` and `classifier`, where a
+            config has them.
     """
     settings = flatten_settings(config)
     kind, colon, rest = settings["dataset"].partition(":")
@@ -68,12 +69,12 @@ def with_absolute_paths(config: Any) -> Any:
     if colon:
         absolute = Path(path).expanduser().resolve()
         rest = "?".join([str(absolute), *options])
-    folders = {
+    paths = {
         name: str(Path(settings[name]).expanduser().resolve())
-        for name in ("runs_dir", "saved_models_dir", "pretrained")
+        for name in ("runs_dir", "saved_models_dir", "pretrained", "classifier")
         if settings.get(name) is not None
     }
-    return replace_settings(config, {"dataset": f"{kind}{colon}{rest}", **folders})
+    return replace_settings(config, {"dataset": f"{kind}{colon}{rest}", **paths})
 
 
 def write_config(folder: Path, pipeline: str, config: Any) -> None:

@@ -108,7 +108,9 @@ def _add_poisson(pictures, levels, seed, _noise):
     """Counts of photons, so many that white has the standard deviation asked for."""
     photons = 255 / tf.square(tf.maximum(levels, 1e-3))[:, None, None, None]
     means = pictures * photons
-    counts = tf.random.stateless_poisson(tf.shape(pictures), seed, means)
+    counts = tf.random.stateless_poisson(
+        tf.shape(pictures), seed, means, dtype=tf.float32
+    )
     return counts / photons
 
 

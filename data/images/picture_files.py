@@ -18,6 +18,10 @@ from modelyard.data.images.folder import (
 
 _SPLITS = ("train", "validation", "test")
 
+# The first bytes of a format, and bytes near the end of the file.
+_ENDS = {b"\xff\xd8": b"\xff\xd9", b"\x89PNG": b"IEND", b"GIF8": b";"}
+_TAIL = 1024  # Bytes; some programs append a few.
+
 
 def find_pictures(folder: Path) -> dict[str, list[Path]]:
     """Finds the picture files in a folder and its sub-folders.
@@ -79,7 +83,8 @@ def inspect_pictures(paths: Sequence[Path]) -> tuple[np.ndarray, bool]:
     sizes = np.zeros((len(paths), 2), np.int64)
     unreadable, all_grey = [], True
     for index, path in enumerate(paths):
-        inspected = inspect_file(path) or _try_decoding(path)
+        inspected = inspect_file(path) if _is_whole(path) else None
+        inspected = inspected or _try_decoding(path)
         if inspected is None:
             unreadable.append(path)
         else:
@@ -88,6 +93,17 @@ def inspect_pictures(paths: Sequence[Path]) -> tuple[np.ndarray, bool]:
     if unreadable:
         raise_unreadable(unreadable)
     return sizes, all_grey
+
+
+def _is_whole(path):
+    """Whether a file ends as its format demands; most damaged files are cut off."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        start = file.read(4)
+        file.seek(max(0, size - _TAIL))
+        tail = file.read()
+    ends = [end for magic, end in _ENDS.items() if start.startswith(magic)]
+    return all(end in tail for end in ends)
 
 
 def _list_files(folder):

@@ -48,13 +48,14 @@ def run(
         with run.timed("load"):
             splits = pictures.load_splits(config, channels=3)
             further = pictures.load_further(config.evaluate_on, channels=3)
+            classifier = steps.load_classifier(config.classifier, splits)
         run.say(describe_splits(splits, splits.describe_sizes()))
         trained, mean_chroma = steps.train(run, config, splits)
         model, progress, num_patches = trained
         pictures.save_with_examples(run, model, splits)
         with run.timed("evaluate"):
             metrics, measured = steps.measure_all(
-                model, config, splits, further, mean_chroma, run.console
+                model, splits, further, classifier, mean_chroma, run.console
             )
         metrics["timing"] = {
             **run.timing,

@@ -86,9 +86,9 @@ def train(
 
 def measure_all(
     model: keras.Model,
-    config: Config,
     splits: PictureSplits,
     further: Mapping[str, Pictures],
+    classifier: keras.Model | None,
     mean_chroma: np.ndarray,
     console: Console,
 ) -> tuple[dict[str, Any], Measured]:
@@ -111,8 +111,8 @@ def measure_all(
             for spec, others in further.items()
         },
     }
-    if config.classifier is not None:
-        metrics["classifier_accuracy"] = judge(config.classifier, config.dataset, test)
+    if classifier is not None:
+        metrics["classifier_accuracy"] = judge(classifier, splits.spec, test)
     return metrics, test
 
 
@@ -151,24 +151,54 @@ def method_metrics(measured: Measured) -> dict[str, dict[str, Any]]:
     }
 
 
-def judge(classifier: str, dataset: str, measured: Measured) -> dict[str, float]:
+def load_classifier(path: str | None, splits: PictureSplits) -> keras.Model | None:
+    """Loads the classifier that judges coloured pictures, if one is named.
+
+    Args:
+        path: Path of a `.keras` file from pixels to logits.
+        splits: The pictures, of which it must take the test split.
+
+    Raises:
+        ValueError: If there is no such file, or it does not fit the pictures.
+    """
+    if path is None:
+        return None
+    if not path.endswith(".keras") or not Path(path).is_file():
+        raise ValueError(
+            "`classifier` must be a .keras file, such as model.keras of a run of "
+            f"classify-images. Received: classifier={path}"
+        )
+    classes = splits.card.class_names
+    if not classes:
+        raise ValueError(
+            f"`classifier` needs a data set with classes; {splits.spec} has none. "
+            f"Received: classifier={path}"
+        )
+    model = keras.models.load_model(path)
+    wanted = (None, *splits.test[0].shape), (None, len(classes))
+    if (model.input_shape, model.output_shape) != wanted:
+        raise ValueError(
+            f"`classifier` must map {wanted[0]} to {wanted[1]}. Received: classifier="
+            f"{path}, which maps {model.input_shape} to {model.output_shape}"
+        )
+    return model
+
+
+def judge(
+    classifier: keras.Model, dataset: str, measured: Measured
+) -> dict[str, float]:
     """Returns the accuracy of a classifier on the pictures of each method.
 
     Args:
-        classifier: Path of a `.keras` file from pixels to logits.
+        classifier: From pixels to logits.
         dataset: The data set, whose test images `measured` holds.
         measured: The coloured pictures.
-
-    Raises:
-        ValueError: If the classifier does not fit the pictures.
     """
-    test = load_images(dataset).test
-    model = keras.models.load_model(Path(classifier))
-    pictures = {TRUTH: measured.truths, **measured.results}
+    labels = load_images(dataset).test.labels
     accuracies = {}
-    for name, made in pictures.items():
-        logits = model.predict(np.stack(made), batch_size=500, verbose=0)
-        accuracies[name] = float(np.mean(logits.argmax(axis=-1) == test.labels))
+    for name, made in {TRUTH: measured.truths, **measured.results}.items():
+        logits = classifier.predict(np.stack(made), batch_size=500, verbose=0)
+        accuracies[name] = float(np.mean(logits.argmax(axis=-1) == labels))
     return accuracies
 
 

@@ -211,7 +211,8 @@ def read_pictures(
     """Reads pictures for a measurement.
 
     Of a picture with a side above 1,024, only the centre is used, and of a set of more
-    than 134 million pixels an even selection.
+    than 134 million pixels an even selection. Pictures smaller than `multiple` are left
+    out.
 
     Args:
         pictures: The pictures.
@@ -221,15 +222,14 @@ def read_pictures(
     Returns:
         Their names and pixels.
     """
-    pixels = np.minimum(pictures.sizes, _LARGEST_SIDE).prod(axis=1).mean()
-    most = min(most or len(pictures), max(1, int(_MOST_PIXELS / pixels)), len(pictures))
-    chosen = np.linspace(0, len(pictures) - 1, most).round().astype(int)
+    usable = np.flatnonzero(pictures.sizes.min(axis=1) >= multiple)
+    pixels = np.minimum(pictures.sizes[usable], _LARGEST_SIDE).prod(axis=1).mean()
+    most = min(most or len(usable), max(1, int(_MOST_PIXELS / pixels)), len(usable))
+    chosen = usable[np.linspace(0, len(usable) - 1, most).round().astype(int)]
     names, read = [], []
     for index in chosen:
         picture = _center(pictures[index])
-        height, width = (
-            max(1, size // multiple) * multiple for size in picture.shape[:2]
-        )
+        height, width = (size // multiple * multiple for size in picture.shape[:2])
         names.append(pictures.names[index])
         read.append(picture[:height, :width])
     return names, read

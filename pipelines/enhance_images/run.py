@@ -48,6 +48,8 @@ def run(
         with run.timed("load"):
             splits = pictures.load_splits(config, config.channels)
             further = pictures.load_further(config.evaluate_on, splits.channels)
+        parts = (splits.train, splits.validation, splits.test, *further.values())
+        steps.check_scale(config.scale, *parts)
         run.say(describe_splits(splits, splits.describe_sizes()))
         model, progress, num_patches = steps.train(run, config, splits)
         pictures.save_with_examples(run, model, splits)

@@ -33,6 +33,17 @@ _FILTERS = {NEAREST: "nearest", BICUBIC: "bicubic", "Lanczos": "lanczos3"}
 _SMALL_SIDE = 16  # A border is cut off larger pictures only.
 
 
+def check_scale(scale: int, *sets: Pictures) -> None:
+    """Raises ValueError if all pictures of a set are too small to be shrunk."""
+    for pictures in sets:
+        longest = pictures.sizes.min(axis=1).max()
+        if longest < scale:
+            raise ValueError(
+                "`scale` must be at most the shorter side of some picture of each "
+                f"split, {longest}. Received: scale={scale}"
+            )
+
+
 def train(run: Run, config: Config, splits: PictureSplits) -> Trained:
     """Trains the model."""
     scale = config.scale
@@ -123,17 +134,8 @@ def receptive_radius(blocks: int) -> int:
 
 
 def _cut_to_multiple(patches: np.ndarray, scale: int) -> np.ndarray:
-    """Cuts patches to a side that the factor divides.
-
-    Raises:
-        ValueError: If nothing would remain.
-    """
+    """Cuts patches to a side that the factor divides."""
     side = patches.shape[1] // scale * scale
-    if not side:
-        raise ValueError(
-            f"`scale` must be at most the side of a patch, {patches.shape[1]}. "
-            f"Received: scale={scale}"
-        )
     return patches[:, :side, :side]
 
 

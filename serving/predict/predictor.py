@@ -1,6 +1,7 @@
 """Predicts files and texts with an export, read directly from its directory."""
 
 import functools
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -285,4 +286,6 @@ def _explain(error: Exception) -> str:
     """Writes an error for people, without the runtime's list of graph nodes."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return str(error).split("\n\t")[0]
+    text = str(error).split("\n\t")[0]
+    # An assertion of ours in the graph; what it compared may follow.
+    return re.sub(r"assertion failed: \[(.*?)\].*", r"\1", text, flags=re.DOTALL)
