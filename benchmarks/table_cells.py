@@ -198,6 +198,45 @@ def _share(name: str) -> Callable[[Line], str]:
     return lambda line: _percent(_values(line.entry, name))
 
 
+def _method(name: str, form: str) -> Callable[[Line], str]:
+    """A cell with a metric of one method, which `Row.cell` names, on pictures."""
+
+    def cell(line: Line) -> str:
+        values: Any = line.entry["runs"][0]
+        for key in line.row.cell.split("/"):
+            values = values[key]
+        return form.format(values[name]) if name in values else ""
+
+    return cell
+
+
+def _method_name(line: Line) -> str:
+    """The method of `Row.cell`."""
+    name = line.row.cell.rpartition("/")[2]
+    return {"this model": "**this model**", "peer": "keras.io autoencoder"}.get(
+        name, name
+    )
+
+
+def _judged(line: Line) -> str:
+    """Accuracy of a classifier on the pictures of the method of `Row.cell`."""
+    accuracies = line.entry["runs"][0]["classifier_accuracy"]
+    return f"{accuracies[line.row.cell.rpartition('/')[2]]:.2%}"
+
+
+def _picture_seconds(line: Line) -> str:
+    """Seconds of the training, in the rows of what was trained."""
+    name = line.row.cell.rpartition("/")[2]
+    if name == "peer":
+        return f"{line.entry['runs'][0]['peer']['seconds']:,.0f}"
+    return _seconds(line) if name == "this model" else ""
+
+
+def _served(name: str, form: str) -> Callable[[Line], str]:
+    """A cell with a figure of a request of the size `Row.cell`."""
+    return lambda line: form.format(line.entry["sizes"][line.row.cell][name])
+
+
 CELLS: dict[str, Callable[[Line], str]] = {
     "what": _what,
     "command": _command,
@@ -241,6 +280,18 @@ CELLS: dict[str, Callable[[Line], str]] = {
     "pca_psnr": _decibels("pca_psnr"),
     "probe": _share("probe_accuracy"),
     "pca_probe": _share("pca_probe_accuracy"),
+    "method": _method_name,
+    "method_psnr": _method("psnr", "{:.2f} dB"),
+    "method_ssim": _method("ssim", "{:.4f}"),
+    "method_pictures": _method("num_examples", "{:,}"),
+    "ciede2000": _method("ciede2000", "{:.2f}"),
+    "colorfulness": _method("colorfulness_ratio", "{:.1%}"),
+    "absolute_error": _method("mean_absolute_error", "{:.2%}"),
+    "near_pixels": _method("accuracy_2pct", "{:.1%}"),
+    "judged": _judged,
+    "picture_seconds": _picture_seconds,
+    "served_milliseconds": _served("milliseconds", "{:,.0f}"),
+    "served_megabytes": _served("peak_megabytes", "{:,.0f}"),
     "layer": lambda line: _LAYERS[line.row.cell.partition("/")[2]],
     "word_rate": lambda line: f"{_layer(line)['tokens_per_second']:,.0f}",
     "layer_share": lambda line: f"{_layer(line)['share_of_bare_rate']:.0%}",

@@ -76,6 +76,36 @@ _SOURCE = {"machine": "machine", "command": "command"}
 _PUBLISHED = {"reference": "reference"}
 _FULL = {**_ACCURACY, **_TIME, **_PUBLISHED, **_SOURCE}
 
+_DENOISERS = (
+    "noisy input",
+    "non-local means",
+    "wavelets",
+    "total variation",
+    "BM3D",
+    "this model",
+)
+
+
+def _picture_row(what: str, figure: str, cell: str) -> Row:
+    """A row of one method on pictures."""
+    command = f"python benchmarks/picture_figures.py --keep FOLDER --figures {figure}"
+    return Row(
+        what,
+        f"pictures/{figure}",
+        command,
+        seconds="train_seconds",
+        upper_bound=True,
+        cell=cell,
+    )
+
+
+def _picture_rows(
+    what: str, figure: str, place: str, methods: tuple[str, ...]
+) -> tuple[Row, ...]:
+    """Rows of several methods on the same pictures."""
+    return tuple(_picture_row(what, figure, f"{place}/{name}") for name in methods)
+
+
 _MNIST_ROWS = (
     Row("`perceptron`", "mnist/perceptron", f"{_MNIST} models", "linear"),
     Row("`mlp`", "mnist/mlp", f"{_MNIST} models", "mlp"),
@@ -463,6 +493,104 @@ TABLES = {
                 upper_bound=True,
             )
             for what, key in (("digits", "digits"), ("MNIST", "mnist"))
+        ),
+    ),
+    "denoise-images": Table(
+        {
+            "pictures": "what",
+            "method": "method",
+            "PSNR": "method_psnr",
+            "SSIM": "method_ssim",
+            "number": "method_pictures",
+            "seconds": "picture_seconds",
+            **_SOURCE,
+        },
+        (
+            *_picture_rows(
+                "CIFAR-10, Gaussian, 25", "denoise-cifar10", "methods", _DENOISERS
+            ),
+            *_picture_rows(
+                "MNIST, Gaussian, 102, clipped",
+                "denoise-mnist",
+                "methods",
+                ("noisy input", "this model"),
+            ),
+            _picture_row("MNIST, Gaussian, 102, clipped", "denoise-mnist", "peer"),
+            *_picture_rows(
+                "BSD68 grey, Gaussian, 25",
+                "denoise-bsd68",
+                "evaluated_on/bsd68",
+                _DENOISERS,
+            ),
+        ),
+    ),
+    "enhance-images": Table(
+        {
+            "pictures": "what",
+            "method": "method",
+            "PSNR": "method_psnr",
+            "SSIM": "method_ssim",
+            "number": "method_pictures",
+            "seconds": "picture_seconds",
+            **_SOURCE,
+        },
+        tuple(
+            row
+            for what in ("Set5", "Set14")
+            for row in _picture_rows(
+                f"{what}, scale 2, trained on T91",
+                "enhance-set5",
+                f"evaluated_on/{what.lower()}",
+                ("bicubic", "Lanczos", "this model"),
+            )
+        ),
+    ),
+    "colorize-images": Table(
+        {
+            "model": "what",
+            "pictures": "method",
+            "CIEDE2000": "ciede2000",
+            "colourfulness": "colorfulness",
+            "PSNR": "method_psnr",
+            "mean absolute error": "absolute_error",
+            "pixels within 2%": "near_pixels",
+            "accuracy of a classifier": "judged",
+            "seconds": "picture_seconds",
+            **_SOURCE,
+        },
+        tuple(
+            row
+            for what, figure, methods in (
+                (
+                    "`colorizer`",
+                    "colorize-cifar10",
+                    ("grey copy", "mean chroma", "this model"),
+                ),
+                (
+                    "`distribution_colorizer`",
+                    "colorize-cifar10-distribution",
+                    ("this model",),
+                ),
+            )
+            for row in _picture_rows(what, figure, "methods", methods)
+        ),
+    ),
+    "picture-serving": Table(
+        {
+            "size": "what",
+            "milliseconds": "served_milliseconds",
+            "peak memory, MB": "served_megabytes",
+            "machine": "hardware",
+            "command": "command",
+        },
+        tuple(
+            Row(
+                f"{size}x{size}",
+                "picture_serving/denoise-bsd68",
+                "python benchmarks/picture_serving.py --name denoise-bsd68 EXPORT",
+                cell=size,
+            )
+            for size in ("512", "2048")
         ),
     ),
     "input-pipeline": Table(

@@ -7,8 +7,10 @@ def shrink_bicubic(pictures: tf.Tensor, scale: int) -> tf.Tensor:
     """Shrinks pictures by a whole factor, with an antialiased bicubic filter.
 
     The filter is Keys' with the parameter -0.5, widened by the factor, as in MATLAB's
-    `imresize` and in Pillow; the result agrees with Pillow's to one level. The picture
-    is first cut at the bottom and at the right to a multiple of the factor.
+    `imresize` and in Pillow. The result is that of Pillow for float32 pictures,
+    rounded. With 8-bit pictures, Pillow also rounds and clips between the axes; nearly
+    all values still agree to one level. The picture is first cut at the bottom and at
+    the right to a multiple of the factor.
 
     Args:
         pictures: Pixels `(n, height, width, channels)` in [0, 255], with sides of at

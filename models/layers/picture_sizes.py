@@ -92,33 +92,25 @@ class ShrinkShortSide(layers.Layer):
 
     def call(self, inputs):
         """Resizes the pictures."""
-        height, width = ops.shape(inputs)[1:3]
-        shorter = ops.minimum(height, width)
-        # Whole numbers, rounded to the nearest.
-        sizes = [
-            (2 * size * self.side + shorter) // (2 * shorter)
-            for size in (height, width)
-        ]
-        return resize_bilinear(inputs, *sizes)
+        return resize_bilinear(inputs, *self._sizes(*ops.shape(inputs)[1:3]))
 
     def compute_output_shape(self, input_shape):
         """Returns the shape; sides that depend on the picture are unknown."""
         batch, height, width, channels = input_shape
         if height is None or width is None:
             return (batch, None, None, channels)
-        shorter = min(height, width)
-        sizes = [
-            (2 * size * self.side + shorter) // (2 * shorter)
-            for size in (height, width)
-        ]
-        return (batch, *sizes, channels)
+        return (batch, *self._sizes(height, width), channels)
 
     def get_config(self):
         """Returns the constructor's arguments."""
         return {**super().get_config(), "side": self.side}
 
-    def _sizes(self, height, width, shorter):
+    def _sizes(self, height, width):
         """The new height and width, rounded to the nearest whole number."""
+        if isinstance(height, int) and isinstance(width, int):
+            shorter = min(height, width)  # Known sizes must not become tensors in JAX.
+        else:
+            shorter = ops.minimum(height, width)
         return [
             (2 * size * self.side + shorter) // (2 * shorter)
             for size in (height, width)

@@ -110,9 +110,24 @@ def build_picture_colorizer(
         A model from pixels `(batch, height, width, 3)` in [0, 255] to float32 pixels of
         the same shape and range.
 
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Example:
+        >>> import numpy as np
+        >>> colorizer = build_colorizer(widths=(4, 8))
+        >>> model = build_picture_colorizer(colorizer, short_side=8)
+        >>> model.predict(np.zeros((2, 15, 21, 3)), verbose=0).shape
+        (2, 15, 21, 3)
+
     Reference:
         [Zhang et al., 2016](https://arxiv.org/abs/1603.08511), equation 5
     """
+    check_integer("short_side", short_side, minimum=1)
+    if not temperature > 0:
+        raise ValueError(
+            f"`temperature` must be above 0. Received: temperature={temperature}"
+        )
     pixels = keras.Input((None, None, 3), name="pixels")
     small = ShrinkShortSide(short_side, dtype="float32", name="shrink")(pixels)
     chroma = colorizer(small)
@@ -134,9 +149,13 @@ def quantized_colors(grid: int = 10) -> np.ndarray:
         float32 `(num_colors, 2)`.
     """
     check_integer("grid", grid, minimum=1)
-    steps = np.linspace(0, 255, 52, dtype="float32")
-    cube = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(1, -1, 3)
-    chroma = ops.convert_to_numpy(pixels_to_lab(ops.convert_to_tensor(cube)))[0, :, 1:]
+    # Each chroma is that of a colour on the surface of the cube, where a channel is
+    # 0 or 255.
+    levels = np.arange(256, dtype="float32")
+    faces = np.stack(np.meshgrid([0, 255], levels, levels), axis=-1).reshape(-1, 3)
+    surface = np.concatenate([np.roll(faces, shift, axis=-1) for shift in range(3)])
+    lab = pixels_to_lab(ops.convert_to_tensor(surface.astype("float32")))
+    chroma = ops.convert_to_numpy(lab)[:, 1:]
     return np.unique(np.round(chroma / grid), axis=0).astype("float32") * grid
 
 
@@ -154,9 +173,16 @@ def rebalancing_weights(
     Returns:
         float32 `(num_colors,)`, with the mean 1 over the pixels.
 
+    Raises:
+        ValueError: If `uniform_share` is out of range.
+
     Reference:
         [Zhang et al., 2016](https://arxiv.org/abs/1603.08511), equation 4
     """
+    if not 0 < uniform_share <= 1:
+        raise ValueError(
+            f"`uniform_share` must be in (0, 1]. Received: uniform_share={uniform_share}"
+        )
     counts = np.zeros(len(colors))
     for start in range(0, len(pixels), 500):
         batch = ops.convert_to_tensor(pixels[start : start + 500].astype("float32"))
@@ -167,9 +193,10 @@ def rebalancing_weights(
     # Smoothed as in the paper, with a Gaussian of 5 units of chroma.
     distances = np.square(colors[:, None] - colors[None]).sum(axis=-1)
     kernel = np.exp(-distances / (2 * _SMOOTHING**2))
-    share = kernel @ (counts / counts.sum() / kernel.sum(axis=0))
-    weights = 1 / ((1 - uniform_share) * share + uniform_share / len(colors))
-    return (weights / (weights @ share)).astype("float32")
+    shares = counts / counts.sum()
+    smoothed = kernel @ (shares / kernel.sum(axis=0))
+    weights = 1 / ((1 - uniform_share) * smoothed + uniform_share / len(colors))
+    return (weights / (weights @ shares)).astype("float32")
 
 
 @keras.saving.register_keras_serializable(package="modelyard")

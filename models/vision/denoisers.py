@@ -107,8 +107,15 @@ def build_blind_denoiser(
 
     Returns:
         A model from noisy pixels alone to clean ones.
+
+    Example:
+        >>> import numpy as np
+        >>> denoiser = build_residual_denoiser(3, depth=3, width=8, noise_map=True)
+        >>> model = build_blind_denoiser(denoiser)
+        >>> model.predict(np.zeros((2, 5, 7, 3)), verbose=0).shape
+        (2, 5, 7, 3)
     """
-    pixels = keras.Input(denoiser.input_shape["pixels"][1:], name="pixels")
+    pixels = keras.Input(denoiser.input["pixels"].shape[1:], name="pixels")
     level = NoiseLevel(name="estimated_level")(pixels)
     outputs = denoiser({"pixels": pixels, "noise_level": level})
     return keras.Model(pixels, outputs, name=name)

@@ -14,6 +14,7 @@ from modelyard.training.settings import (
     OptimizerSettings,
     OutputSettings,
     TrainingSettings,
+    check_basics,
 )
 
 MODELS = ("ngram", "text_cnn", "simple_rnn", "gru", "lstm", "transformer", "fnet")
@@ -126,15 +127,7 @@ class Config:
         require_known("model", self.model, MODELS)
         for teacher in self.pretraining.teachers:
             require_known("teachers", teacher, MODELS)
-        check_settings(
-            self,
-            (
-                ("epochs", self.epochs >= 1, "at least 1"),
-                ("batch_size", self.batch_size >= 1, "at least 1"),
-                ("learning_rate", self.learning_rate > 0, "above 0"),
-                ("seed", self.seed >= 0, "at least 0"),
-            ),
-        )
+        check_basics(self)
         self._check_training()
         self._check_pretraining()
 

@@ -127,7 +127,7 @@ def train_on_patches(
         The trained model.
     """
     config = run.config
-    examples = patches.train
+    examples, symmetries = patches.train, run.config.patches.symmetries
     batch_size = min(config.batch_size, len(examples))
     epochs, steps = plan_epochs(
         len(examples),
@@ -165,8 +165,9 @@ def train_on_patches(
         def make(step, batch):
             seed = tf.stack([tf.constant(config.seed, tf.int64), step])
             symmetry_seed, seed = tf.unstack(tf.random.split(seed, 2))
-            pixels = batch[0]
-            pixels = _random_symmetry(pixels, config.patches.symmetries, symmetry_seed)
+            pixels = _random_symmetry(
+                batch[0], config.patches.symmetries, symmetry_seed
+            )
             return make_pairs(pixels, seed)
 
         return (
@@ -195,13 +196,11 @@ class Measured:
     Attributes:
         names: Name of each picture.
         truths: The true pictures, uint8 `(height, width, channels)`.
-        inputs: What the methods got, float32.
         results: By method, the pictures it made, uint8 of the size of the truths.
     """
 
     names: Sequence[str]
     truths: Sequence[np.ndarray]
-    inputs: Sequence[np.ndarray]
     results: Mapping[str, Sequence[np.ndarray]]
 
 
@@ -251,19 +250,20 @@ def apply_methods(
         methods: Functions from inputs to pictures.
         console: Where progress is shown.
     """
-    inputs: list[np.ndarray] = []
+    console.print(
+        f"measuring {len(truths):,} pictures: {', '.join(methods)}", highlight=False
+    )
     results: dict[str, list[np.ndarray]] = {name: [] for name in methods}
     with Bar(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("measuring", total=len(truths))
         for start, batch in _batches(truths):
             seed = tf.constant([_TEST_SEED, start], tf.int64)
             given = np.asarray(degrade(batch, seed), np.float32)
-            inputs += list(given)
             for name, method in methods.items():
                 made = np.asarray(method(given))
                 results[name] += list(np.rint(made).clip(0, 255).astype(np.uint8))
             bar.advance(task, len(batch))
-    return Measured(names, truths, inputs, results)
+    return Measured(names, truths, results)
 
 
 def model_transform(model: keras.Model) -> Transform:

@@ -10,6 +10,7 @@ from modelyard.training.settings import (
     OptimizerSettings,
     OutputSettings,
     TrainingSettings,
+    check_basics,
 )
 
 MODELS = ("pca", "autoencoder")
@@ -49,16 +50,8 @@ class Config:
     def __post_init__(self):
         """Refuses values that no training can use."""
         require_known("model", self.model, MODELS)
-        check_settings(
-            self,
-            (
-                ("code_size", self.code_size >= 1, "at least 1"),
-                ("epochs", self.epochs >= 1, "at least 1"),
-                ("batch_size", self.batch_size >= 1, "at least 1"),
-                ("learning_rate", self.learning_rate > 0, "above 0"),
-                ("seed", self.seed >= 0, "at least 0"),
-            ),
-        )
+        check_basics(self)
+        check_settings(self, [("code_size", self.code_size >= 1, "at least 1")])
 
 
 RECIPES = (

@@ -6,7 +6,10 @@ import keras
 import numpy as np
 
 from modelyard.models import (
+    build_blind_denoiser,
+    build_colorizer,
     build_convnet,
+    build_denoising_autoencoder,
     build_fast_cifar_net,
     build_image_autoencoder,
     build_language_model_classifier,
@@ -15,10 +18,13 @@ from modelyard.models import (
     build_next_word_trainer,
     build_ngram_classifier,
     build_perceptron,
+    build_picture_colorizer,
     build_principal_components,
     build_recurrent_classifier,
     build_recurrent_language_model,
     build_residual_cnn,
+    build_residual_denoiser,
+    build_super_resolver,
     build_text_cnn,
     build_transfer_classifier,
     build_transformer_classifier,
@@ -28,11 +34,18 @@ from modelyard.models import (
 SHAPE = (12, 12, 1)
 VOCABULARY = 30
 PIXELS = np.random.default_rng(0).integers(0, 256, (4, *SHAPE), "uint8")
+# An odd size, for networks that read pictures of any size.
+COLORS = np.random.default_rng(0).integers(0, 256, (4, 7, 9, 3), "uint8")
+PALETTE = np.array([[0, 0], [60, 40], [-50, 40], [20, -60]], "float32")
+NOISE_LEVELS = np.array([5, 15, 25, 50], "float32")
 # Texts of 11, 5, 1 and 9 words.
 TOKENS = np.random.default_rng(0).integers(1, VOCABULARY, (4, 11), "int32")
 TOKENS[np.arange(11) >= [[11], [5], [1], [9]]] = 0
 
 _image = {"input_shape": SHAPE, "num_classes": 3}
+_denoiser = functools.partial(build_residual_denoiser, 3, depth=3, width=6)
+_noise_map = functools.partial(_denoiser, noise_map=True)
+_colorizer = functools.partial(build_colorizer, widths=(4, 6))
 _text = {"vocabulary_size": VOCABULARY, "num_classes": 3}
 _mlp = functools.partial(build_mlp, **_image, hidden_units=(8, 6))
 _cnn = functools.partial(build_text_cnn, **_text, embedding_dim=6, filters=3)
@@ -69,6 +82,23 @@ IMAGES = {
         build_image_autoencoder, SHAPE, 4, widths=(4,)
     ),
     "principal_components": functools.partial(build_principal_components, SHAPE, 4),
+}
+
+PICTURES = {
+    "residual_denoiser": _denoiser,
+    "residual_denoiser_full_size": functools.partial(_denoiser, downscale=1),
+    "noise_map_denoiser": _noise_map,
+    "blind_denoiser": lambda: build_blind_denoiser(_noise_map()),
+    "denoising_autoencoder": functools.partial(
+        build_denoising_autoencoder, 3, widths=(4,), code_filters=3
+    ),
+    "super_resolver": functools.partial(build_super_resolver, 3, 3, blocks=1, width=6),
+    "colorizer": _colorizer,
+    "color_distribution": functools.partial(_colorizer, num_colors=len(PALETTE)),
+    "picture_colorizer": lambda: build_picture_colorizer(_colorizer(), short_side=5),
+    "palette_colorizer": lambda: build_picture_colorizer(
+        _colorizer(num_colors=len(PALETTE)), short_side=5, colors=PALETTE
+    ),
 }
 
 TEXTS = {
@@ -110,11 +140,15 @@ LANGUAGE_MODELS = {
     ),
 }
 
-CASES = {**IMAGES, **TEXTS, **LANGUAGE_MODELS}
+CASES = {**IMAGES, **PICTURES, **TEXTS, **LANGUAGE_MODELS}
 
 
 def inputs_of(name):
-    """Returns a batch for the model of that name."""
+    """Returns a batch for the model of that name; a dictionary for several inputs."""
+    if name == "noise_map_denoiser":
+        return {"pixels": COLORS, "noise_level": NOISE_LEVELS}
+    if name in PICTURES:
+        return COLORS
     return PIXELS if name in IMAGES else TOKENS
 
 
