@@ -181,7 +181,8 @@ def rebalancing_weights(
     """
     if not 0 < uniform_share <= 1:
         raise ValueError(
-            f"`uniform_share` must be in (0, 1]. Received: uniform_share={uniform_share}"
+            "`uniform_share` must be in (0, 1]. "
+            f"Received: uniform_share={uniform_share}"
         )
     counts = np.zeros(len(colors))
     for start in range(0, len(pixels), 500):

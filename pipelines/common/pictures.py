@@ -165,9 +165,7 @@ def train_on_patches(
         def make(step, batch):
             seed = tf.stack([tf.constant(config.seed, tf.int64), step])
             symmetry_seed, seed = tf.unstack(tf.random.split(seed, 2))
-            pixels = _random_symmetry(
-                batch[0], config.patches.symmetries, symmetry_seed
-            )
+            pixels = _random_symmetry(batch[0], symmetries, symmetry_seed)
             return make_pairs(pixels, seed)
 
         return (
