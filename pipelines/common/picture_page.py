@@ -13,7 +13,7 @@ from modelyard.reporting.picture_sections import Triplet, triplet_section
 from modelyard.reporting.run_page import RunFacts
 from modelyard.reporting.sections import Section
 
-_NUM_SAMPLES = 12
+_NUM_SAMPLES = 8
 _NUM_WORST = 6
 
 
@@ -56,7 +56,10 @@ def example_sections(
     sample = np.linspace(0, count - 1, min(_NUM_SAMPLES, count)).astype(int)
     worst = np.argsort(ratios, kind="stable")[:_NUM_WORST]
     chosen = {
-        "Examples": (sample, "Evenly spaced through the test split."),
+        "Examples": (
+            sample,
+            "Evenly spaced through the test split, each with its PSNR.",
+        ),
         "Worst cases": (worst, "The test pictures with the lowest PSNR."),
     }
     return [

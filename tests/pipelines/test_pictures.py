@@ -314,7 +314,7 @@ def test_plain_filters_are_measured_on_the_luminance(sample):
     assert methods["bicubic"]["psnr"] > methods["nearest pixel"]["psnr"]
     page = (run.folder / "report.html").read_text()
     assert "enlarged 3x" in page
-    assert page.count('alt="bicubic"') == 12 + 6
+    assert page.count('alt="bicubic"') == 8 + 6
 
 
 def test_served_picture_is_enlarged_and_its_file_holds_the_same_pixels(sample):
