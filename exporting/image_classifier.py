@@ -9,9 +9,10 @@ import tensorflow as tf
 
 from modelyard.evaluation.heat_maps import Explainer, make_explainer
 from modelyard.exporting.classes import expected_answer, make_answer
-from modelyard.exporting.images import decode_images, encode_images
+from modelyard.exporting.images import any_image, decode_images, encode_images
 from modelyard.exporting.publishing import (
     add_bytes_endpoint,
+    add_endpoint,
     bytes_example,
     publish_export,
 )
@@ -91,17 +92,21 @@ def _make_archive(
 
     pixels = tf.TensorSpec((None, *shape), tf.float32, name="pixels")
     archive = keras.export.ExportArchive()
-    archive.add_endpoint("serving_default", predict, input_signature=[pixels])
-    add_bytes_endpoint(archive, "serve_bytes", predict_bytes, "image_bytes")
-    add_bytes_endpoint(archive, "classify", predict_examples, "inputs")
-    archive.add_endpoint("embed", embed, input_signature=[pixels])
+    image = any_image()
+    example = bytes_example("image", image)
+    add_endpoint(archive, "serving_default", predict, pixels)
+    add_bytes_endpoint(
+        archive, "serve_bytes", predict_bytes, "image_bytes", filler=image
+    )
+    add_bytes_endpoint(archive, "classify", predict_examples, "inputs", filler=example)
+    add_endpoint(archive, "embed", embed, pixels)
     if explainer is not None:
 
         def explain(pixels):
             logits, heat_maps = explainer(pixels)
             return {**answer(logits), "heat_maps": heat_maps}
 
-        archive.add_endpoint("explain", explain, input_signature=[pixels])
+        add_endpoint(archive, "explain", explain, pixels)
     return archive
 
 

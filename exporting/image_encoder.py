@@ -7,8 +7,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from modelyard.exporting.images import decode_images, encode_images
-from modelyard.exporting.publishing import add_bytes_endpoint, publish_export
+from modelyard.exporting.images import any_image, decode_images, encode_images
+from modelyard.exporting.publishing import (
+    add_bytes_endpoint,
+    add_endpoint,
+    publish_export,
+)
 from modelyard.serving.description import ExportDescription
 
 # Codes may have any scale, and pixels are in [0, 255].
@@ -68,8 +72,10 @@ def export_image_encoder(
             ("encode", encode),
             ("reconstruct", reconstruct),
         ):
-            archive.add_endpoint(name, function, input_signature=[pixels])
-        add_bytes_endpoint(archive, "serve_bytes", encode_bytes, "image_bytes")
+            add_endpoint(archive, name, function, pixels)
+        add_bytes_endpoint(
+            archive, "serve_bytes", encode_bytes, "image_bytes", filler=any_image()
+        )
         return archive
 
     pixels = {"pixels": golden_images.astype("float32")}

@@ -26,6 +26,11 @@ def decode_images(image_bytes: tf.Tensor, shape: tuple[int, int, int]) -> tf.Ten
     )
 
 
+def any_image() -> bytes:
+    """Returns a small image file, for a graph that must decode one."""
+    return tf.io.encode_png(np.zeros((1, 1, 3), np.uint8)).numpy()
+
+
 def encode_images(images: np.ndarray) -> np.ndarray:
     """Encodes images as PNG, which keeps every pixel.
 

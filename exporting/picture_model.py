@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from modelyard.data.images.decoding import decode_picture
-from modelyard.exporting.images import encode_images
+from modelyard.exporting.images import any_image, encode_images
 from modelyard.exporting.publishing import add_bytes_endpoint, publish_export
 from modelyard.serving.description import ExportDescription
 from modelyard.serving.golden import GoldenRequest
@@ -148,7 +148,9 @@ def export_picture_model(
             ]
             function = _checked(served[name], specs)
             archive.add_endpoint(name, function, input_signature=specs)
-        add_bytes_endpoint(archive, "serve_bytes", serve_bytes, "image_bytes")
+        add_bytes_endpoint(
+            archive, "serve_bytes", serve_bytes, "image_bytes", filler=any_image()
+        )
         return archive
 
     return publish_export(
@@ -199,7 +201,6 @@ def _checked(function: Process, specs: Sequence[tf.TensorSpec]) -> Process:
 
 def _decode(image_bytes: tf.Tensor, channels: int) -> tf.Tensor:
     """Decodes files `(n,)` of one size to float32 `(n, height, width, channels)`."""
-    image_bytes = tf.ensure_shape(image_bytes, (None,))
     count = tf.shape(image_bytes)[0]
     # Flat, because pictures of different sizes could not be stacked for the check.
     flat = tf.TensorArray(

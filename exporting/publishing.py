@@ -88,15 +88,51 @@ def publish_export(
         return _publish(partial, base)
 
 
+def add_endpoint(
+    archive: keras.export.ExportArchive,
+    name: str,
+    function: Callable[[Any], dict[str, Any]],
+    spec: tf.TensorSpec,
+    *,
+    filler: bytes = b"",
+) -> None:
+    """Adds a signature with one input, whose shape is checked in the graph.
+
+    No loader compares a request with the signature, and some kernels end the process
+    when they get another rank. A request without rows is answered with empty outputs.
+
+    Args:
+        archive: Where the signature is added.
+        name: Its name.
+        function: From the input to outputs by name, with the batch as the first
+            dimension.
+        spec: Shape, dtype and name of the input.
+        filler: A valid string, with which `function` is called instead if there are no
+            rows. Numbers get zeros.
+    """
+    value = filler if spec.dtype == tf.string else 0
+    row = tf.cast(tf.fill((1, *spec.shape[1:]), value), spec.dtype)
+
+    def checked(inputs):
+        inputs = tf.ensure_shape(inputs, spec.shape)
+        count = tf.shape(inputs)[0]
+        outputs = function(tf.cond(count > 0, lambda: inputs, lambda: row))
+        return {key: output[:count] for key, output in outputs.items()}
+
+    archive.add_endpoint(name, checked, input_signature=[spec])
+
+
 def add_bytes_endpoint(
     archive: keras.export.ExportArchive,
     name: str,
     function: Callable[[Any], dict[str, Any]],
     argument: str,
+    *,
+    filler: bytes = b"",
 ) -> None:
     """Adds a signature whose only input is strings `(n,)` under the name `argument`."""
     spec = tf.TensorSpec((None,), tf.string, name=argument)
-    archive.add_endpoint(name, function, input_signature=[spec])
+    add_endpoint(archive, name, function, spec, filler=filler)
 
 
 def bytes_example(feature: str, value: bytes) -> bytes:

@@ -121,8 +121,8 @@ def _make_archive(served: _Served) -> keras.export.ExportArchive:
     for resource in _held_by(served.encoder):
         archive.track(resource)
 
-    def add(name, function, argument="text"):
-        add_bytes_endpoint(archive, name, function, argument)
+    def add(name, function, argument="text", filler=b""):
+        add_bytes_endpoint(archive, name, function, argument, filler=filler)
 
     def predict(text):
         return answer(served.model(served.encoder(text), training=False))
@@ -132,7 +132,8 @@ def _make_archive(served: _Served) -> keras.export.ExportArchive:
         return predict(tf.io.parse_example(inputs, feature)["text"])
 
     add("serving_default", predict)
-    add("classify", predict_examples, argument="inputs")
+    example = bytes_example("text", b"")
+    add("classify", predict_examples, argument="inputs", filler=example)
     embedder, attributor = served.embedder, served.attributor
     if embedder is not None:
 

@@ -58,7 +58,7 @@ def example_sections(
     chosen = {
         "Examples": (
             sample,
-            "Evenly spaced through the test split, each with its PSNR.",
+            "Evenly spaced through the test split, with PSNR.",
         ),
         "Worst cases": (worst, "The test pictures with the lowest PSNR."),
     }

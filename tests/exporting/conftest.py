@@ -8,6 +8,7 @@ import pytest
 
 from modelyard.exporting import publishing
 from modelyard.serving.check.rules import CheckResult
+from modelyard.serving.native.library import NativeError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,3 +44,36 @@ def publish():
 def images():
     rng = np.random.default_rng(0)
     return rng.integers(0, 256, (4, 6, 5, 1)).astype("uint8")
+
+
+@pytest.fixture(scope="session")
+def try_wrong_shapes():
+    """Sends requests that break the signatures, and those without rows.
+
+    A kernel that gets a wrong rank may end the process, and this test with it.
+    """
+
+    def try_all(served, rows):
+        for name, signature in served.signatures.items():
+            ((key, spec),) = signature.inputs.items()
+            good = rows[key]
+            assert served.run(name, {key: good})
+            wrong = [good[0], good[None], good[..., None]]
+            # Sizes that the signature fixes.
+            wrong += [
+                np.concatenate([good, good], axis=axis)
+                for axis, size in enumerate(spec.shape)
+                if size is not None
+            ]
+            for request in wrong:
+                with pytest.raises(NativeError) as error:
+                    served.run(name, {key: request})
+                assert error.value.code == "INVALID_ARGUMENT", (name, request.shape)
+            whole, empty = (served.run(name, {key: x}) for x in (good, good[:0]))
+            assert empty.keys() == whole.keys()
+            for output, array in empty.items():
+                assert len(array) == 0, (name, output)
+                assert array.dtype == whole[output].dtype
+                assert array.ndim == whole[output].ndim
+
+    return try_all

@@ -180,3 +180,16 @@ def test_explanations_are_exported_on_request_only(
     assert set(seen["golden"]) == {
         *("serving_default", "serve_bytes", "classify", "embed")
     }
+
+
+def test_wrong_shapes_are_refused_and_no_rows_get_no_answers(
+    served, images, try_wrong_shapes
+):
+    encoded = _encode(images)
+    examples = [bytes_example("image", image) for image in encoded]
+    rows = {
+        "pixels": images.astype("float32"),
+        "image_bytes": np.array(encoded, object),
+        "inputs": np.array(examples, object),
+    }
+    try_wrong_shapes(served, rows)

@@ -135,3 +135,10 @@ def test_export_that_encodes_otherwise_is_refused(model, images, tmp_path, monke
             model, base, task="encode-images", golden_images=images, extra_files=[]
         )
     assert not base.exists()
+
+
+def test_wrong_shapes_are_refused_and_no_rows_get_no_answers(
+    served, images, try_wrong_shapes
+):
+    rows = {"pixels": images.astype("float32"), "image_bytes": encode_images(images)}
+    try_wrong_shapes(served, rows)

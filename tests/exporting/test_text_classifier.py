@@ -181,3 +181,10 @@ def test_export_that_answers_otherwise_is_refused(
             golden_texts=_TEXTS,
         )
     assert not (tmp_path / "reviews").exists()
+
+
+def test_wrong_shapes_are_refused_and_no_rows_get_no_answers(served, try_wrong_shapes):
+    texts = [b"a good film", b"not very good"]
+    examples = [bytes_example("text", text) for text in texts]
+    rows = {"text": np.array(texts, object), "inputs": np.array(examples, object)}
+    try_wrong_shapes(served, rows)
