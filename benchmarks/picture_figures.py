@@ -1,6 +1,6 @@
 """denoise-images, enhance-images and colorize-images beside their rivals.
 
-    python benchmarks/picture_figures.py --figures denoise-bsd68 enhance-set5
+    python benchmarks/picture_figures.py --keep FOLDER --figures enhance-set5
 
 Each training runs in its own process. `denoise-mnist` also trains the peer for the same
 seconds; the colorizers are judged by a classifier, trained once with the first of them.
@@ -75,8 +75,9 @@ def _measure(name, keep, seed):
         "methods": metrics["methods"],
         "evaluated_on": metrics["evaluated_on"],
     }
-    if "classifier_accuracy" in metrics:
-        record["classifier_accuracy"] = metrics["classifier_accuracy"]
+    for key in ("classical", "classifier_accuracy"):
+        if key in metrics:
+            record[key] = metrics[key]
     if name == "denoise-mnist":
         seconds = str(record["train_seconds"])
         record["peer"] = run_peer(

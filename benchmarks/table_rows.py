@@ -507,7 +507,13 @@ TABLES = {
         },
         (
             *_picture_rows(
-                "CIFAR-10, Gaussian, 25", "denoise-cifar10", "methods", _DENOISERS
+                "CIFAR-10, Gaussian, 25", "denoise-cifar10", "classical", _DENOISERS
+            ),
+            *_picture_rows(
+                "the same, all test pictures",
+                "denoise-cifar10",
+                "methods",
+                ("noisy input", "this model"),
             ),
             *_picture_rows(
                 "MNIST, Gaussian, 102, clipped",

@@ -80,8 +80,8 @@ def export_picture_model(
 
     Args:
         process: Model or function from float32 `(n, height, width, channels)` in
-            [0, 255] to float32 `(n, scale * height, scale * width, out_channels)` in
-            [0, 255], for any height and width.
+            [0, 255] to float32 `(n, scale * height, scale * width, out_channels)`, for
+            any height and width. The export clips the result to [0, 255].
         base: `saved_models/<name>`; created if needed.
         task: Name of the pipeline.
         channels: Channels of the input, 1 (grey) or 3 (RGB).
@@ -178,7 +178,7 @@ def _golden_request(signature: ExtraSignature, pictures: np.ndarray) -> GoldenRe
     # The PNG files are not compared: a value near a half may be rounded either way.
     return (
         {"pixels": pictures, **signature.inputs},
-        {"picture": keras.ops.convert_to_numpy(result)},
+        {"picture": keras.ops.convert_to_numpy(result).clip(0, 255)},
     )
 
 
@@ -266,7 +266,7 @@ def _process_parts(
         begin = tf.maximum(start - halo, 0)
         seen = pixels[picture : picture + taken, begin : tf.minimum(end + halo, height)]
         result = process(seen, *(row[picture : picture + taken] for row in extra))
-        result = tf.cast(result, tf.float32)
+        result = tf.clip_by_value(tf.cast(result, tf.float32), 0.0, 255.0)
         top, bottom = strips.scale * (start - begin), strips.scale * (end - begin)
         part = tf.reshape(result[:, top:bottom], (-1, out_channels))
         return index + 1, parts.write(index, part)

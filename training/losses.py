@@ -59,14 +59,14 @@ class PixelError(keras.losses.Loss):
 
 
 @keras.saving.register_keras_serializable(package="modelyard")
-class LightnessError(keras.losses.Loss):
+class LumaError(keras.losses.Loss):
     """Mean absolute error of the luma of pixels in [0, 255], as if in [0, 1].
 
     Args:
         name: Name of the loss.
     """
 
-    def __init__(self, name: str = "lightness_error", **kwargs: Any):
+    def __init__(self, name: str = "luma_error", **kwargs: Any):
         super().__init__(name=name, **kwargs)
 
     def call(self, y_true, y_pred):

@@ -59,22 +59,20 @@ def with_absolute_paths(config: Any) -> Any:
     """Returns a config whose paths work from any folder, as `config.json` has them.
 
     Args:
-        config: Settings, with a data set spec under `dataset`. Paths are the settings
-            `runs_dir`, `saved_models_dir`, `pretrained` and `classifier`, where a
-            config has them.
+        config: Settings, with a data set spec under `dataset`, and perhaps others under
+            `evaluate_on`. Paths are the settings `runs_dir`, `saved_models_dir`,
+            `pretrained` and `classifier`, where a config has them.
     """
     settings = flatten_settings(config)
-    kind, colon, rest = settings["dataset"].partition(":")
-    path, *options = rest.split("?", 1)
-    if colon:
-        absolute = Path(path).expanduser().resolve()
-        rest = "?".join([str(absolute), *options])
-    paths = {
-        name: str(Path(settings[name]).expanduser().resolve())
-        for name in ("runs_dir", "saved_models_dir", "pretrained", "classifier")
-        if settings.get(name) is not None
-    }
-    return replace_settings(config, {"dataset": f"{kind}{colon}{rest}", **paths})
+    changes: dict[str, Any] = {"dataset": _with_absolute_path(settings["dataset"])}
+    if "evaluate_on" in settings:
+        changes["evaluate_on"] = tuple(
+            map(_with_absolute_path, settings["evaluate_on"])
+        )
+    for name in ("runs_dir", "saved_models_dir", "pretrained", "classifier"):
+        if settings.get(name) is not None:
+            changes[name] = str(Path(settings[name]).expanduser().resolve())
+    return replace_settings(config, changes)
 
 
 def write_config(folder: Path, pipeline: str, config: Any) -> None:
@@ -160,6 +158,15 @@ def describe_environment(model: Any) -> dict[str, Any]:
         "xla": bool(model.jit_compile),
         "git_commit": _git_commit(),
     }
+
+
+def _with_absolute_path(spec: str) -> str:
+    """The spec of a data set whose path works from any folder."""
+    kind, colon, rest = spec.partition(":")
+    if not colon:
+        return spec
+    path, *options = rest.split("?", 1)
+    return f"{kind}:{'?'.join([str(Path(path).expanduser().resolve()), *options])}"
 
 
 def _cpu_name() -> str:

@@ -96,7 +96,7 @@ class PatchSettings:
         100_000, "Most patches to keep in memory; a random subset of a larger set."
     )
     symmetries: Literal["all", "mirror", "none"] = setting(
-        "all", "Also train on mirrored patches; all: and on those turned by quarters."
+        "all", "Random changes of patches; mirror: left-right; all: also 90° turns."
     )
     min_updates: int = setting(
         2000, "Updates to train for at least; adds epochs for small data."

@@ -127,7 +127,8 @@ def _add_salt_and_pepper(pictures, levels, seed, _noise):
 def _add_erased_squares(pictures, _levels, seed, noise):
     """Black squares around random pixels."""
     side = int(noise.level)
-    share = _ERASED_SHARE / side**2
+    # The squares may overlap.
+    share = 1 - (1 - _ERASED_SHARE) ** (1 / side**2)
     draws = tf.random.stateless_uniform(
         tf.concat([tf.shape(pictures)[:3], [1]], axis=0), seed
     )

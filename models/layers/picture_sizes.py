@@ -71,10 +71,10 @@ class CropLike(layers.Layer):
 
 @keras.saving.register_keras_serializable(package="modelyard")
 class ShrinkShortSide(layers.Layer):
-    """Resizes pictures so that their shorter side has a given length.
+    """Shrinks pictures so that their shorter side has a given length.
 
     The filter is bilinear and antialiased. The aspect ratio is kept to the nearest
-    pixel. Pictures whose shorter side has the length already are not changed.
+    pixel. Pictures whose shorter side is no longer than that are not changed.
 
     Args:
         side: Length of the shorter side, at least 1.
@@ -108,9 +108,10 @@ class ShrinkShortSide(layers.Layer):
     def _sizes(self, height, width):
         """The new height and width, rounded to the nearest whole number."""
         if isinstance(height, int) and isinstance(width, int):
-            shorter = min(height, width)  # Known sizes must not become tensors in JAX.
+            # Known sizes must not become tensors in JAX.
+            shorter = max(min(height, width), self.side)
         else:
-            shorter = ops.minimum(height, width)
+            shorter = ops.maximum(ops.minimum(height, width), self.side)
         return [
             (2 * size * self.side + shorter) // (2 * shorter)
             for size in (height, width)

@@ -17,6 +17,7 @@ from modelyard.models.layers.picture_sizes import (
 )
 
 _CHROMA_SCALE = 100.0
+_CHUNK_PIXELS = 2**18  # Each needs a number for each colour.
 _SMOOTHING = 5.0  # Of colours, in units of CIE Lab, as in the paper.
 
 
@@ -94,8 +95,8 @@ def build_picture_colorizer(
 ) -> keras.Model:
     """Wraps a colorizer so that it returns pictures at their full resolution.
 
-    The colorizer reads a copy whose shorter side is `short_side`; its chroma is
-    enlarged, and the lightness of the picture is kept.
+    The colorizer reads a copy whose shorter side is at most `short_side`; its chroma is
+    enlarged. The lightness of the picture is kept, except where sRGB lacks a colour.
 
     Args:
         colorizer: A model of `build_colorizer`; its weights are shared.
@@ -185,8 +186,9 @@ def rebalancing_weights(
             f"Received: uniform_share={uniform_share}"
         )
     counts = np.zeros(len(colors))
-    for start in range(0, len(pixels), 500):
-        batch = ops.convert_to_tensor(pixels[start : start + 500].astype("float32"))
+    step = max(1, _CHUNK_PIXELS // (pixels.shape[1] * pixels.shape[2]))
+    for start in range(0, len(pixels), step):
+        batch = ops.convert_to_tensor(pixels[start : start + step].astype("float32"))
         nearest = ops.argmax(_closeness(_half_size_chroma(batch), colors), axis=-1)
         counts += np.bincount(
             ops.convert_to_numpy(nearest).ravel(), minlength=len(colors)

@@ -24,7 +24,7 @@ class Network:
 
     widths: tuple[int, ...] = setting((48, 96, 192), "Filters of the U-Net's stages.")
     temperature: float = setting(
-        0.38, "Of the distribution: near 0 the most probable colour, 1 the mean."
+        0.38, "Of the colour distribution: near 0 its mode, 1 its mean."
     )
     uniform_share: float = setting(
         0.5, "Rebalancing of rare colours, from above 0 (full) to 1 (none)."

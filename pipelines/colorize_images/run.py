@@ -47,7 +47,10 @@ def run(
         config = run.config
         with run.timed("load"):
             splits = pictures.load_splits(config, channels=3)
-            further = pictures.load_further(config.evaluate_on, channels=3)
+            further, splits = pictures.load_further(config.evaluate_on, splits)
+            steps.require_color(
+                train=splits.train, validation=splits.validation, test=splits.test
+            )
             classifier = steps.load_classifier(config.classifier, splits)
         run.say(describe_splits(splits, splits.describe_sizes()))
         trained, mean_chroma = steps.train(run, config, splits)

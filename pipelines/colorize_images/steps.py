@@ -39,6 +39,16 @@ from modelyard.training.run import Run
 OURS, GREY, MEAN, TRUTH = "this model", "grey copy", "mean chroma", "original"
 
 
+def require_color(**sets: Pictures) -> None:
+    """Raises ValueError if all pictures of a set, named by the keyword, are grey."""
+    for name, pictures in sets.items():
+        if not any(np.ptp(picture, axis=-1).any() for picture in pictures):
+            raise ValueError(
+                "`dataset` must hold pictures in colour in each split. "
+                f"Received: only grey ones in {name}"
+            )
+
+
 def train(
     run: Run, config: Config, splits: PictureSplits
 ) -> tuple[Trained, np.ndarray]:
@@ -50,11 +60,6 @@ def train(
     """
     # As when serving, the colorizer sees whole pictures at a low resolution.
     patches = cut_training_patches(config, splits, short_side=config.patches.patch_size)
-    if not np.ptp(patches.train, axis=-1).any():
-        raise ValueError(
-            "`dataset` must hold pictures in colour; all of these are grey. "
-            f"Received: dataset={config.dataset}"
-        )
     colors = None
     loss: keras.losses.Loss = ChromaError()
     if config.model == "distribution_colorizer":
@@ -212,11 +217,11 @@ def _with_chroma(pixels: np.ndarray, chroma: np.ndarray) -> np.ndarray:
 
 def _mean_chroma(patches: np.ndarray) -> np.ndarray:
     """Mean a and b, float64 `(2,)`."""
-    means = [
-        _to_lab(patches[start : start + 500])[..., 1:].mean(axis=(0, 1, 2))
+    sums = [
+        _to_lab(patches[start : start + 500])[..., 1:].mean(axis=(1, 2)).sum(axis=0)
         for start in range(0, len(patches), 500)
     ]
-    return np.mean(means, axis=0)
+    return np.sum(sums, axis=0) / len(patches)
 
 
 def _to_lab(pixels: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """What the reports and model cards of pipelines from pictures to pictures share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,8 @@ def method_sections(
         note: A sentence or two on what was measured.
     """
     tables = {"Results on the test split": metrics["methods"]}
+    if "classical" in metrics:
+        tables["Beside classical methods"] = metrics["classical"]
     for spec, found in metrics["evaluated_on"].items():
         tables[f"Results on {spec}"] = found
     return [
@@ -42,7 +44,11 @@ def method_sections(
 
 
 def example_sections(
-    measured: Measured, shown: Mapping[str, str], ours: str
+    measured: Measured,
+    shown: Mapping[str, str],
+    ours: str,
+    *,
+    measure: Callable[..., np.ndarray] = psnr_of_each,
 ) -> list[Section]:
     """Shows an even sample of the test pictures, and the worst.
 
@@ -50,8 +56,10 @@ def example_sections(
         measured: The test pictures.
         shown: Labels of the methods whose pictures are shown, by name.
         ours: Name of the method by which the worst are chosen.
+        measure: Function from the true pictures and those of `ours` to the PSNR of
+            each.
     """
-    ratios = psnr_of_each(measured.truths, measured.results[ours])
+    ratios = measure(measured.truths, measured.results[ours])
     count = len(measured.truths)
     sample = np.linspace(0, count - 1, min(_NUM_SAMPLES, count)).astype(int)
     worst = np.argsort(ratios, kind="stable")[:_NUM_WORST]

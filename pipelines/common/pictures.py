@@ -13,6 +13,7 @@ import tensorflow as tf
 from rich.console import Console
 from rich.progress import Progress as Bar
 
+from modelyard.data.images.picture_sequence import count_duplicates
 from modelyard.data.images.pictures import (
     Pictures,
     PictureSplits,
@@ -79,9 +80,35 @@ def load_splits(config: Any, channels: int | None) -> PictureSplits:
     )
 
 
-def load_further(specs: Sequence[str], channels: int) -> dict[str, Pictures]:
-    """Loads the data sets of `evaluate_on`, by name."""
-    return {spec: load_evaluation_pictures(spec, channels=channels) for spec in specs}
+def load_further(
+    specs: Sequence[str], splits: PictureSplits
+) -> tuple[dict[str, Pictures], PictureSplits]:
+    """Loads the data sets of `evaluate_on`.
+
+    Args:
+        specs: Their specs.
+        splits: The pictures of the run.
+
+    Returns:
+        The pictures by spec, and the splits with one more finding for each set: the
+        number of its pictures that are exact copies of training pictures.
+
+    Raises:
+        ValueError: If one of them is the data set of the run.
+    """
+    further, findings = {}, dict(splits.findings)
+    for spec in specs:
+        if spec == splits.spec:
+            raise ValueError(
+                "`evaluate_on` must not name the data set of the run, whose test split "
+                f"is measured anyway. Received: evaluate_on={spec}"
+            )
+        others = load_evaluation_pictures(spec, channels=splits.channels)
+        parts = {"train": splits.train, "validation": splits.validation}
+        found = count_duplicates({**parts, "test": others})
+        further[spec] = others
+        findings[f"{spec} duplicates of train"] = found["train_test_duplicates"]
+    return further, dataclasses.replace(splits, findings=findings)
 
 
 def cut_training_patches(

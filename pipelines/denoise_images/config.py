@@ -28,10 +28,10 @@ class NoiseSettings:
     )
     noise_level: float | None = setting(
         None,
-        "Standard deviation (0 to 255), share or side. Default: 25, 25, 0.1, 8.",
+        "Strength of the noise. Default: 25, for salt_and_pepper 0.1, for squares 8.",
     )
     min_noise_level: float | None = setting(
-        None, "Train on random levels from this to --noise-level. Default: on one."
+        None, "Smallest level in training. Default: always --noise-level."
     )
     clip_noise: bool = setting(False, "Clip noisy pixels to [0, 255].")
 

@@ -48,7 +48,7 @@ def run(
         noise = steps.make_noise(config.noise)
         with run.timed("load"):
             splits = pictures.load_splits(config, config.channels)
-            further = pictures.load_further(config.evaluate_on, splits.channels)
+            further, splits = pictures.load_further(config.evaluate_on, splits)
         run.say(describe_splits(splits, splits.describe_sizes()))
         model, progress, num_patches = steps.train(run, config, splits, noise)
         pictures.save_with_examples(run, model, splits)
@@ -114,7 +114,7 @@ def export(folder: Path) -> Path:
             channels=examples.shape[-1],
             golden_pictures=examples,
             extra_files=documents,
-            halo=steps.receptive_radius(config.model, config.network),
+            **steps.strip_options(config.model, config.network),
             more_signatures=steps.more_signatures(model, len(examples), level),
         )
 

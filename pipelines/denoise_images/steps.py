@@ -63,7 +63,9 @@ def train(run: Run, config: Config, splits: PictureSplits, noise: Noise) -> Trai
             return {"pixels": noisy, "noise_level": levels}, clean
         return noisy, clean
 
-    build = functools.partial(_build, config.model, splits.channels, config.network)
+    build = functools.partial(
+        build_denoiser, config.model, splits.channels, config.network
+    )
     patches = cut_training_patches(config, splits)
     return train_on_patches(run, build, PixelError(), patches, make_pairs)
 
@@ -91,7 +93,7 @@ def measure(
     methods = {NOISY: lambda noisy: noisy, **_transforms(model, noise.level)}
     if classical and noise.has_sigma:
         methods |= {
-            name: functools.partial(_denoise_each, denoise, noise.level)
+            name: functools.partial(_denoise_each, denoise, noise)
             for name, denoise in CLASSICAL.items()
         }
     return apply_methods(names, truths, _degrade(noise), methods, console)
@@ -122,7 +124,7 @@ def measure_all(
     most = config.baseline_examples
     if most and noise.has_sigma:
         rivals = measure(model, splits.test, noise, console, classical=True, most=most)
-        metrics["methods"] = method_metrics(rivals)
+        metrics["classical"] = method_metrics(rivals)
     metrics["levels"] = measure_levels(model, splits.test, noise, console)
     metrics["evaluated_on"] = {}
     for spec, others in further.items():
@@ -178,16 +180,20 @@ def more_signatures(
     return {"denoise": ExtraSignature(denoise, {"noise_level": levels})}
 
 
-def receptive_radius(model: str, network: Network) -> int | None:
-    """Returns how many pixels away a pixel can depend on, or None for all."""
+def strip_options(model: str, network: Network) -> dict[str, Any]:
+    """Returns how an export cuts large pictures: as for `export_picture_model`."""
     if network.noise_map:
-        return None  # The noise level is estimated from the whole picture.
+        return {"halo": None}  # The noise level is estimated from the whole picture.
     if model == "denoising_autoencoder":
-        return 5 * 2 ** len(network.widths)
-    return network.depth * network.downscale
+        stride = 2 ** len(network.widths)
+        return {"halo": 5 * stride, "multiple": stride}
+    return {
+        "halo": (network.depth + 1) * network.downscale,
+        "multiple": network.downscale,
+    }
 
 
-def _build(model: str, channels: int, network: Network) -> keras.Model:
+def build_denoiser(model: str, channels: int, network: Network) -> keras.Model:
     """Builds the model of a name."""
     if model == "denoising_autoencoder":
         return build_denoising_autoencoder(channels, widths=network.widths)
@@ -220,7 +226,14 @@ def _degrade(noise: Noise) -> Callable[[np.ndarray, tf.Tensor], tf.Tensor]:
 
 
 def _denoise_each(
-    denoise: Callable[[np.ndarray, float], np.ndarray], level: float, batch: np.ndarray
+    denoise: Callable[[np.ndarray, float], np.ndarray], noise: Noise, batch: np.ndarray
 ) -> np.ndarray:
     """Applies a classical method, which takes one picture at a time."""
-    return np.stack([denoise(picture, level) for picture in batch])
+    return np.stack([denoise(picture, _sigma(noise, picture)) for picture in batch])
+
+
+def _sigma(noise: Noise, picture: np.ndarray) -> float:
+    """The standard deviation of the noise in a picture, over all pixels."""
+    if noise.kind == "poisson":  # The variance is proportional to the brightness.
+        return noise.level * float(np.sqrt(max(picture.mean(), 0) / 255))
+    return noise.level

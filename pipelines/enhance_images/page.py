@@ -10,7 +10,13 @@ from modelyard.pipelines.common.picture_page import (
     summary_lines,
 )
 from modelyard.pipelines.common.pictures import Measured
-from modelyard.pipelines.enhance_images.steps import BICUBIC, NEAREST, OURS
+from modelyard.pipelines.enhance_images.steps import (
+    BICUBIC,
+    NEAREST,
+    OURS,
+    psnr_on_luminance,
+    usual_border,
+)
 from modelyard.reporting.formats import metric_text
 from modelyard.reporting.page import Page
 from modelyard.reporting.run_page import ExportFacts, RunFacts, make_run_page
@@ -54,13 +60,9 @@ def make_page(
             _COLUMNS,
             "Pictures are shrunk with an antialiased bicubic filter, then enlarged. "
             "PSNR and SSIM are of the luminance (ITU-R BT.601, studio range), without "
-            f"a border of {scale} pixels.",
+            f"a border of {usual_border(measured, scale)} pixels.",
         ),
-        details=example_sections(
-            measured,
-            {"nearest pixel": "input", BICUBIC: "bicubic", OURS: "enhanced"},
-            OURS,
-        ),
+        details=example_sections(measured, _SHOWN, OURS, measure=psnr_on_luminance),
         export=export,
     )
 

@@ -47,7 +47,7 @@ def run(
         config = run.config
         with run.timed("load"):
             splits = pictures.load_splits(config, config.channels)
-            further = pictures.load_further(config.evaluate_on, splits.channels)
+            further, splits = pictures.load_further(config.evaluate_on, splits)
         parts = (splits.train, splits.validation, splits.test, *further.values())
         steps.check_scale(config.scale, *parts)
         run.say(describe_splits(splits, splits.describe_sizes()))

@@ -1,7 +1,7 @@
 """From settings to the models and measurements of `enhance-images`."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -11,7 +11,11 @@ from rich.console import Console
 
 from modelyard.data.images.pictures import Pictures, PictureSplits
 from modelyard.data.images.shrinking import shrink_bicubic
-from modelyard.evaluation.pictures import luminance, picture_metrics
+from modelyard.evaluation.pictures import (
+    luminance,
+    picture_metrics,
+    psnr_of_each,
+)
 from modelyard.models import build_super_resolver
 from modelyard.pipelines.common.pictures import (
     Measured,
@@ -24,7 +28,7 @@ from modelyard.pipelines.common.pictures import (
     train_on_patches,
 )
 from modelyard.pipelines.enhance_images.config import Config
-from modelyard.training.losses import LightnessError
+from modelyard.training.losses import LumaError
 from modelyard.training.run import Run
 
 OURS, BICUBIC, NEAREST = "this model", "bicubic", "nearest pixel"
@@ -33,14 +37,32 @@ _FILTERS = {NEAREST: "nearest", BICUBIC: "bicubic", "Lanczos": "lanczos3"}
 _SMALL_SIDE = 16  # A border is cut off larger pictures only.
 
 
+def usual_border(measured: Measured, scale: int) -> int:
+    """Returns the border to leave out: `scale` pixels, as in the literature.
+
+    It is 0 if some picture is so small that little would remain.
+    """
+    smallest = min(min(truth.shape[:2]) for truth in measured.truths)
+    return scale if smallest > _SMALL_SIDE else 0
+
+
+def psnr_on_luminance(
+    truths: Sequence[np.ndarray], results: Sequence[np.ndarray]
+) -> np.ndarray:
+    """Returns the PSNR of each picture on its luminance."""
+    return psnr_of_each(
+        [luminance(truth) for truth in truths], [luminance(made) for made in results]
+    )
+
+
 def check_scale(scale: int, *sets: Pictures) -> None:
     """Raises ValueError if all pictures of a set are too small to be shrunk."""
     for pictures in sets:
-        longest = pictures.sizes.min(axis=1).max()
-        if longest < scale:
+        largest = pictures.sizes.min(axis=1).max()
+        if largest < scale:
             raise ValueError(
                 "`scale` must be at most the shorter side of some picture of each "
-                f"split, {longest}. Received: scale={scale}"
+                f"split, {largest}. Received: scale={scale}"
             )
 
 
@@ -59,7 +81,7 @@ def train(run: Run, config: Config, splits: PictureSplits) -> Trained:
     return train_on_patches(
         run,
         build,
-        LightnessError(),
+        LumaError(),
         patches,
         lambda large, _: (shrink_bicubic(large, scale), large),
     )
@@ -114,11 +136,9 @@ def measure(
 def method_metrics(measured: Measured, scale: int) -> dict[str, dict[str, Any]]:
     """Returns the metrics of each method on the luminance, without a border.
 
-    A border of `scale` pixels is cut off, as in the literature, unless there are
-    pictures so small that little would remain.
+    The border has the width of `usual_border`.
     """
-    smallest = min(min(truth.shape[:2]) for truth in measured.truths)
-    border = scale if smallest > _SMALL_SIDE else 0
+    border = usual_border(measured, scale)
     truths = [luminance(truth) for truth in measured.truths]
     return {
         name: picture_metrics(

@@ -22,6 +22,7 @@ from modelyard.serving.predict.inputs import read_array, to_path, to_text
 from modelyard.serving.versions import is_saved_model, newest_version
 
 _BATCH_SIZE = 32
+_PICTURE_BATCH_SIZE = 1  # Of answers that are images: those may have any size.
 
 
 class _Kind(NamedTuple):
@@ -54,6 +55,7 @@ class Predictor:
     ):
         """Takes over a loaded model."""
         self.kind = kind
+        self._batch_size = _PICTURE_BATCH_SIZE if kind == "image" else _BATCH_SIZE
         self._model = model
         self._read = _reader(kind, description)
         # What is neither an encoded image nor a text goes to this signature.
@@ -104,8 +106,8 @@ class Predictor:
         answers: dict[int, Answer] = {}
         # A batch takes as long as its longest text.
         order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
-        for start in range(0, len(order), _BATCH_SIZE):
-            batch = order[start : start + _BATCH_SIZE]
+        for start in range(0, len(order), self._batch_size):
+            batch = order[start : start + self._batch_size]
             found = self._predict_strings(
                 self._plain, [texts[i] for i in batch], [names[i] for i in batch]
             )
@@ -130,11 +132,11 @@ class Predictor:
         if "serve_bytes" in self._model.signatures:
             return [
                 answer
-                for start in range(0, len(paths), _BATCH_SIZE)
+                for start in range(0, len(paths), self._batch_size)
                 for answer in self._predict_strings(
                     "serve_bytes",
-                    paths[start : start + _BATCH_SIZE],
-                    [str(path) for path in paths[start : start + _BATCH_SIZE]],
+                    paths[start : start + self._batch_size],
+                    [str(path) for path in paths[start : start + self._batch_size]],
                 )
             ]
         error = "this export has no signature `serve_bytes` for image files"
@@ -176,11 +178,11 @@ class Predictor:
             labels = [f"{path}[{row}]" for row in range(len(array))]
             return [
                 answer
-                for start in range(0, len(array), _BATCH_SIZE)
+                for start in range(0, len(array), self._batch_size)
                 for answer in self._run(
                     self._plain,
-                    array[start : start + _BATCH_SIZE],
-                    labels[start : start + _BATCH_SIZE],
+                    array[start : start + self._batch_size],
+                    labels[start : start + self._batch_size],
                 )
             ]
         except (OSError, EOFError, NativeError, ValueError) as error:

@@ -42,7 +42,7 @@ SAMPLES = {
     "encode-images": (*DIGITS, "--code-size", "8", "--epochs", "4"),
     "denoise-images": (
         *(*DIGITS, "--model", "denoising_autoencoder", "--epochs", "2"),
-        *("--evaluate-on", "digits", "--baseline-examples", "4"),
+        *("--evaluate-on", "photos", "--baseline-examples", "4"),
     ),
     "colorize-images": (*PHOTOS, "--epochs", "2"),
     "enhance-images": (*PHOTOS, "--epochs", "2", "--scale", "3"),

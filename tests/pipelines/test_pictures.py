@@ -2,6 +2,7 @@
 
 import io
 import json
+from importlib.util import find_spec
 
 import keras
 import numpy as np
@@ -16,12 +17,28 @@ import modelyard.models  # noqa: F401  Registers the layers.
 from modelyard.data.errors import DatasetError, DatasetUnavailableError
 from modelyard.data.images.pictures import load_evaluation_pictures, load_pictures
 from modelyard.data.settings import make_config
+from modelyard.exporting.picture_model import export_picture_model
+from modelyard.models import (
+    build_colorizer,
+    build_picture_colorizer,
+    build_super_resolver,
+)
 from modelyard.pipelines import cli
 from modelyard.pipelines.colorize_images.config import Config as ColorizeConfig
-from modelyard.pipelines.common.pictures import apply_methods, read_pictures
+from modelyard.pipelines.common.pictures import (
+    apply_methods,
+    load_further,
+    read_pictures,
+)
 from modelyard.pipelines.denoise_images.config import Config as DenoiseConfig
+from modelyard.pipelines.denoise_images.config import Network
 from modelyard.pipelines.denoise_images.page import describe_noise
-from modelyard.pipelines.denoise_images.steps import make_noise
+from modelyard.pipelines.denoise_images.steps import (
+    build_denoiser,
+    make_noise,
+    strip_options,
+)
+from modelyard.pipelines.enhance_images.steps import receptive_radius
 from modelyard.serving.native.loader import NativeModel
 
 from .conftest import PHOTOS, run_in
@@ -197,14 +214,18 @@ def test_pictures_are_measured_in_order_whatever_their_sizes(tmp_path):
 
 
 def test_denoiser_removes_noise(sample):
-    metrics = sample("denoise-images").read("metrics.json")
-    assert set(metrics["methods"]) == {
+    run = sample("denoise-images")
+    metrics = run.read("metrics.json")
+    assert set(metrics["methods"]) == {"noisy input", "this model"}
+    assert metrics["test"]["num_examples"] == 360
+    assert set(metrics["classical"]) == {
         *("noisy input", "this model", "non-local means", "wavelets"),
-        "total variation",
+        *("total variation", *(["BM3D"] if find_spec("bm3d") else [])),
     }
+    assert metrics["classical"]["wavelets"]["num_examples"] == 4
     # Sigma 25: 20 log10(255 / 25) is 20.2 dB, and clipping helps a little.
     assert 20 < metrics["methods"]["noisy input"]["psnr"] < 23
-    assert set(metrics["evaluated_on"]) == {"digits"}
+    assert set(metrics["evaluated_on"]) == {"photos"}
     levels = metrics["levels"]["noisy input"]
     assert [level for level, _ in levels] == [5, 10, 15, 20, 25, 31.25, 37.5, 50]
     ratios = [ratio for _, ratio in levels]
@@ -262,7 +283,7 @@ def test_each_kind_of_noise_runs(kind, tmp_path):
     metrics = _metrics(run)
     assert metrics["methods"]["noisy input"]["psnr"] < 45
     # Classical methods need a standard deviation.
-    assert ("wavelets" in metrics["methods"]) == (kind == "poisson")
+    assert ("classical" in metrics) == (kind == "poisson")
     assert bool(metrics["levels"]) == (kind != "erased_squares")
 
 
@@ -409,3 +430,94 @@ def test_colorizer_without_use_is_refused_before_anything_is_written(
 def test_temperature_of_zero_is_refused():
     with pytest.raises(ValueError, match="`temperature` must be above 0"):
         make_config(ColorizeConfig, {"temperature": 0.0})
+
+
+# Large pictures are cut into strips.
+
+STRIPPED = {
+    "downscale_1": ({"downscale": 1, "depth": 4}, "residual_denoiser"),
+    "downscale_2": ({"downscale": 2, "depth": 4}, "residual_denoiser"),
+    "downscale_3": ({"downscale": 3, "depth": 4}, "residual_denoiser"),
+    "autoencoder": ({"widths": (4, 4)}, "denoising_autoencoder"),
+    "deep_autoencoder": ({"widths": (4, 4, 4, 4)}, "denoising_autoencoder"),
+}
+
+
+def _fill(model):
+    """Sets the kernels that start as zeros."""
+    rng = np.random.default_rng(0)
+    for weight in model.trainable_weights:
+        if not keras.ops.any(weight):
+            weight.assign(rng.normal(0, 0.05, weight.shape))
+
+
+def _export_in_strips(model, base, **options):
+    golden = np.random.default_rng(0).integers(0, 256, (2, 12, 9, 1), "uint8")
+    return export_picture_model(
+        model,
+        base,
+        task="denoise-images",
+        channels=1,
+        golden_pictures=golden,
+        extra_files=[],
+        strip_pixels=200,
+        **options,
+    )
+
+
+@pytest.mark.parametrize("case", STRIPPED)
+def test_denoiser_in_strips_gives_the_whole_picture(case, tmp_path):
+    fields, name = STRIPPED[case]
+    network = Network(width=6, **({"widths": (4,)} | fields))
+    model = build_denoiser(name, 1, network)
+    _fill(model)
+    path = _export_in_strips(model, tmp_path / "m", **strip_options(name, network))
+    pixels = np.random.default_rng(1).uniform(0, 255, (1, 331, 10, 1)).astype("float32")
+    with NativeModel(path) as loaded:
+        answer = loaded.run("serving_default", {"pixels": pixels})["picture"]
+    expected = keras.ops.convert_to_numpy(model(pixels, training=False)).clip(0, 255)
+    assert np.ptp(expected) > 1
+    np.testing.assert_allclose(answer, expected, atol=0.02)
+
+
+def test_super_resolver_in_strips_gives_the_whole_picture(tmp_path):
+    model = build_super_resolver(3, 1, blocks=2, width=6)
+    _fill(model)
+    path = _export_in_strips(model, tmp_path / "m", halo=receptive_radius(2), scale=3)
+    pixels = np.random.default_rng(1).uniform(0, 255, (1, 211, 10, 1)).astype("float32")
+    with NativeModel(path) as loaded:
+        answer = loaded.run("serving_default", {"pixels": pixels})["picture"]
+    expected = keras.ops.convert_to_numpy(model(pixels, training=False)).clip(0, 255)
+    np.testing.assert_allclose(answer, expected, atol=0.02)
+
+
+def test_thin_picture_is_not_enlarged_before_it_is_coloured():
+    colorizer = build_colorizer(widths=(4, 8))
+    model = build_picture_colorizer(colorizer, short_side=32)
+    pixels = np.zeros((1, 1, 2048, 3), "float32")
+    seen = keras.Model(model.input, model.get_layer("shrink").output)(pixels)
+    assert seen.shape == (1, 1, 2048, 3)
+    assert model(pixels).shape == (1, 1, 2048, 3)
+
+
+@each_pipeline
+def test_set_of_the_run_is_not_measured_twice(name, tmp_path):
+    with pytest.raises(ValueError, match="`evaluate_on` must not name the data set"):
+        run_in(tmp_path, name, *PHOTOS, "--evaluate-on", "photos")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_copies_of_training_pictures_in_another_set_are_counted(photograph, tmp_path):
+    parts = [tmp_path / "own", tmp_path / "other"]
+    for part in parts:
+        part.mkdir()
+    for number in range(8):
+        piece = photograph.crop((40 * number, 0, 40 * number + 40, 40))
+        piece.save(parts[0] / f"{number}.png")
+        if number < 3:
+            piece.save(parts[1] / f"copy{number}.png")
+    splits = load_pictures(f"folder:{parts[0]}")
+    _, splits = load_further([f"folder:{parts[1]}"], splits)
+    in_train = {"0.png", "1.png", "2.png"} & set(splits.train.names)
+    (found,) = [n for key, n in splits.findings.items() if "duplicates of" in key]
+    assert found == len(in_train)

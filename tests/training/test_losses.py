@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from modelyard.training.losses import (
-    LightnessError,
+    LumaError,
     PixelError,
     SmoothedCrossentropy,
 )
@@ -40,31 +40,31 @@ def test_pixel_error_is_the_mean_square_of_the_difference(channels):
     np.testing.assert_allclose(ours, expected, rtol=1e-5)
 
 
-def test_lightness_error_of_grey_is_that_of_the_pixels():
+def test_luma_error_of_grey_is_that_of_the_pixels():
     truth, answer = noise(1), noise(1, seed=1).astype("float32")
     expected = np.abs((truth - answer) / 255).mean((1, 2, 3))
-    ours = LightnessError(reduction=None)(truth, answer)
+    ours = LumaError(reduction=None)(truth, answer)
     np.testing.assert_allclose(ours, expected, rtol=1e-5)
 
 
-def test_lightness_error_of_colour_is_that_of_the_luma():
+def test_luma_error_of_colour_is_that_of_the_luma():
     truth, answer = noise(3), noise(3, seed=1).astype("float32")
     luma = (truth - answer) / 255 @ np.array([0.299, 0.587, 0.114])
-    ours = LightnessError(reduction=None)(truth, answer)
+    ours = LumaError(reduction=None)(truth, answer)
     np.testing.assert_allclose(ours, np.abs(luma).mean((1, 2)), rtol=1e-5)
 
 
-def test_lightness_error_counts_equal_changes_fully_and_those_of_hue_not():
+def test_luma_error_counts_equal_changes_fully_and_those_of_hue_not():
     truth = noise(3).astype("float32")
-    assert float(LightnessError()(truth, truth)) == 0
+    assert float(LumaError()(truth, truth)) == 0
     for change in (-51, 51):
-        assert float(LightnessError()(truth, truth + change)) == pytest.approx(0.2)
+        assert float(LumaError()(truth, truth + change)) == pytest.approx(0.2)
     # Green against red, at the same luma.
     hue = np.array([58.7, -29.9, 0], "float32")
-    assert float(LightnessError()(truth, truth + hue)) == pytest.approx(0, abs=1e-6)
+    assert float(LumaError()(truth, truth + hue)) == pytest.approx(0, abs=1e-6)
 
 
-@pytest.mark.parametrize("loss", [PixelError, LightnessError])
+@pytest.mark.parametrize("loss", [PixelError, LumaError])
 def test_losses_of_pixels_keep_their_registered_names(loss):
     config = keras.saving.serialize_keras_object(loss(name="mine"))
     assert config["registered_name"] == f"modelyard>{loss.__name__}"
