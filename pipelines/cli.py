@@ -108,8 +108,9 @@ def list_() -> int:
     OUT.print()
     OUT.print(table)
     OUT.print(f"\nFolder of prepared TFDS data sets: {tfds_data_dir()}")
-    OUT.print("Your own images: folder:PATH, with one subfolder per class.")
-    OUT.print("Your own pictures without classes: folder:PATH.")
+    OUT.print(
+        "Your own images: folder:PATH, with one subfolder per class to classify them."
+    )
     OUT.print(
         "Your own texts: csv:PATH?text=COLUMN&label=COLUMN (also .jsonl, .parquet)."
     )

@@ -113,7 +113,7 @@ def _classifier_sections(accuracies: Mapping[str, float] | None) -> list[Section
     return [
         Section(
             title="Accuracy of a classifier",
-            note="How well a classifier of true pictures recognises the others.",
+            note="The classifier was trained on pictures in colour.",
             header=("Pictures", "Accuracy"),
             rows=[(name.capitalize(), percent(accuracies[name])) for name in names],
         )

@@ -266,7 +266,7 @@ def apply_methods(
     methods: Mapping[str, Transform],
     console: Console,
 ) -> Measured:
-    """Lets several methods work on the same inputs.
+    """Applies several methods to the same inputs.
 
     Args:
         names: Names of the pictures.

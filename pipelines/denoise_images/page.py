@@ -138,7 +138,10 @@ def _level_sections(lines: Mapping[str, Any], noise: Noise) -> list[Section]:
     return [
         Section(
             title="PSNR against the noise level",
-            note=f"The model was trained for {_trained_levels(noise)}.",
+            note=(
+                f"The model was trained for {_trained_levels(noise)}. Up to 50 test "
+                "pictures are measured."
+            ),
             figure=level_figure(
                 lines, f"noise level: {LEVELS[noise.kind][2]}", "PSNR in dB"
             ),

@@ -85,6 +85,7 @@ def model_card(
         limits=(
             "Noise and JPEG artefacts are enlarged, too.",
             "Detail that the input does not show is a guess.",
+            "Only the lightness is refined; colours are enlarged by a bicubic filter.",
             *(["Colour pictures come back grey."] if channels == 1 else []),
         ),
         scale=scale,
