@@ -15,6 +15,15 @@ from modelyard.models.classical.principal_components import (
     build_principal_components,
     fit_principal_components,
 )
+from modelyard.models.generative.dcgan import (
+    build_dcgan_discriminator,
+    build_dcgan_generator,
+)
+from modelyard.models.generative.diffusion_unet import build_diffusion_unet
+from modelyard.models.generative.residual_gan import (
+    build_residual_discriminator,
+    build_residual_generator,
+)
 from modelyard.models.layers.activations import (
     ACTIVATIONS,
     binary_step,
@@ -104,7 +113,10 @@ __all__ = [
     "build_blind_denoiser",
     "build_colorizer",
     "build_convnet",
+    "build_dcgan_discriminator",
+    "build_dcgan_generator",
     "build_denoising_autoencoder",
+    "build_diffusion_unet",
     "build_efficientnet_lite",
     "build_fast_cifar_net",
     "build_image_autoencoder",
@@ -120,6 +132,8 @@ __all__ = [
     "build_recurrent_language_model",
     "build_residual_cnn",
     "build_residual_denoiser",
+    "build_residual_discriminator",
+    "build_residual_generator",
     "build_super_resolver",
     "build_text_cnn",
     "build_transfer_classifier",

@@ -9,7 +9,10 @@ from modelyard.models import (
     build_blind_denoiser,
     build_colorizer,
     build_convnet,
+    build_dcgan_discriminator,
+    build_dcgan_generator,
     build_denoising_autoencoder,
+    build_diffusion_unet,
     build_fast_cifar_net,
     build_image_autoencoder,
     build_language_model_classifier,
@@ -24,6 +27,8 @@ from modelyard.models import (
     build_recurrent_language_model,
     build_residual_cnn,
     build_residual_denoiser,
+    build_residual_discriminator,
+    build_residual_generator,
     build_super_resolver,
     build_text_cnn,
     build_transfer_classifier,
@@ -38,6 +43,9 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (4, *SHAPE), "uint8")
 COLORS = np.random.default_rng(0).integers(0, 256, (4, 7, 9, 3), "uint8")
 PALETTE = np.array([[0, 0], [60, 40], [-50, 40], [20, -60]], "float32")
 NOISE_LEVELS = np.array([5, 15, 25, 50], "float32")
+# For generative models.
+LATENTS = np.random.default_rng(0).normal(size=(4, 5)).astype("float32")
+LABELS = np.arange(4, dtype="int32") % 3
 # Texts of 11, 5, 1 and 9 words.
 TOKENS = np.random.default_rng(0).integers(1, VOCABULARY, (4, 11), "int32")
 TOKENS[np.arange(11) >= [[11], [5], [1], [9]]] = 0
@@ -101,6 +109,21 @@ PICTURES = {
     ),
 }
 
+_generative = {"image_shape": (7, 9, 3), "widths": (4, 6), "num_classes": 3}
+_generator = {**_generative, "latent_size": LATENTS.shape[1]}
+_discriminator = {**_generative, "spectral_normalization": True}
+GENERATIVE = {
+    "dcgan_generator": functools.partial(build_dcgan_generator, **_generator),
+    "dcgan_discriminator": functools.partial(
+        build_dcgan_discriminator, **_discriminator
+    ),
+    "residual_generator": functools.partial(build_residual_generator, **_generator),
+    "residual_discriminator": functools.partial(
+        build_residual_discriminator, **_discriminator
+    ),
+    "diffusion_unet": functools.partial(build_diffusion_unet, **_generative, blocks=1),
+}
+
 TEXTS = {
     "ngram": _ngram,
     "ngram_trigrams": functools.partial(_ngram, ngrams=3),
@@ -140,16 +163,29 @@ LANGUAGE_MODELS = {
     ),
 }
 
-CASES = {**IMAGES, **PICTURES, **TEXTS, **LANGUAGE_MODELS}
+CASES = {**IMAGES, **PICTURES, **GENERATIVE, **TEXTS, **LANGUAGE_MODELS}
 
 
 def inputs_of(name):
     """Returns a batch for the model of that name; a dictionary for several inputs."""
     if name == "noise_map_denoiser":
         return {"pixels": COLORS, "noise_level": NOISE_LEVELS}
+    if name in GENERATIVE:
+        return _generative_inputs(name)
     if name in PICTURES:
         return COLORS
     return PIXELS if name in IMAGES else TOKENS
+
+
+def _generative_inputs(name):
+    """A batch with labels; for the diffusion model, one of them is unknown."""
+    if name.endswith("generator"):
+        return {"latent": LATENTS, "labels": LABELS}
+    if name.endswith("discriminator"):
+        return {"pixels": COLORS, "labels": LABELS}
+    variances = np.array([0, 0.3, 0.9, 1], "float32")
+    noisy = COLORS.astype("float32") / 127.5 - 1
+    return {"noisy": noisy, "noise_variance": variances, "labels": np.flip(LABELS) + 1}
 
 
 def fill(model):

@@ -36,6 +36,8 @@ QUICK: dict[str, dict] = {
     "denoising_autoencoder": {},
     "super_resolver": {},
     "palette_colorizer": {},
+    "residual_discriminator": {"widths": (4,)},
+    "diffusion_unet": {},
     "ngram": {},
     "cnn_one_width": _ZEROS,
     "gru_mean": {},

@@ -1,0 +1,1 @@
+"""Builders of networks that generate images, and of their discriminators."""
