@@ -19,7 +19,7 @@ _COLORIZE = ("--dataset", "cifar10", "--epochs", "8")
 _FIGURES = {
     "denoise-cifar10": (
         "denoise-images",
-        *("--dataset", "cifar10", "--epochs", "12", "--baseline-examples", "2000"),
+        *("--dataset", "cifar10", "--epochs", "12", "--baseline-examples", "100"),
     ),
     "denoise-mnist": (
         "denoise-images",
