@@ -19,16 +19,18 @@ _COLORIZE = ("--dataset", "cifar10", "--epochs", "8")
 _FIGURES = {
     "denoise-cifar10": (
         "denoise-images",
-        *("--dataset", "cifar10", "--epochs", "12", "--baseline-examples", "100"),
+        *("--dataset", "cifar10", "--epochs", "8", "--baseline-examples", "100"),
     ),
     "denoise-mnist": (
         "denoise-images",
         *("--dataset", "mnist", "--epochs", "4"),
         *("--noise-level", "102", "--clip-noise"),
+        *("--no-shortcuts", "--learning-rate", "0.002"),
     ),
     "denoise-bsd68": (
         "denoise-images",
         *("--dataset", "train400", "--epochs", "36", "--evaluate-on", "bsd68"),
+        *("--no-shortcuts", "--learning-rate", "0.002"),
     ),
     "enhance-set5": (
         "enhance-images",

@@ -15,20 +15,24 @@ def build_residual_denoiser(
     depth: int = 12,
     width: int = 64,
     downscale: int = 2,
+    shortcuts: bool = True,
     noise_map: bool = False,
     name: str = "residual_denoiser",
 ) -> keras.Model:
-    """Builds a plain convolutional network that predicts the noise (DnCNN).
+    """Builds a convolutional network that predicts the noise, after DnCNN.
 
     With `downscale` above 1 the convolutions run on the sub-images of every second
-    (third, ...) pixel, as in FFDNet, which is faster and sees more of the picture.
+    (third, ...) pixel, as in FFDNet, which is faster and sees more of the picture. With
+    `shortcuts`, as in EDSR, it learns several times as fast, above all in colour.
 
     Args:
         channels: Channels of the pictures, 1 or more.
-        depth: Number of convolutions, at least 3.
+        depth: Number of convolutions, an even number of at least 4.
         width: Filters of each.
         downscale: Factor between the picture and the sub-images; 1 for DnCNN as
             published.
+        shortcuts: Whether each pair of convolutions has a shortcut. Without them, the
+            convolutions are plain and batch-normalised, as in DnCNN and FFDNet.
         noise_map: Whether the noise level is a second input, as in FFDNet. One model
             then serves all levels it was trained for.
         name: Model name.
@@ -44,16 +48,19 @@ def build_residual_denoiser(
 
     Example:
         >>> import numpy as np
-        >>> model = build_residual_denoiser(3, depth=3, width=8)
+        >>> model = build_residual_denoiser(3, depth=4, width=8)
         >>> model.predict(np.zeros((2, 5, 7, 3)), verbose=0).shape
         (2, 5, 7, 3)
 
     Reference:
         [Zhang et al., 2017](https://arxiv.org/abs/1608.03981) (DnCNN),
-        [Zhang et al., 2018](https://arxiv.org/abs/1710.04026) (FFDNet)
+        [Zhang et al., 2018](https://arxiv.org/abs/1710.04026) (FFDNet),
+        [Lim et al., 2017](https://arxiv.org/abs/1707.02921) (EDSR)
     """
     check_integer("channels", channels, minimum=1)
-    check_integer("depth", depth, minimum=3)
+    check_integer("depth", depth, minimum=4)
+    if depth % 2:
+        raise ValueError(f"`depth` must be an even number. Received: depth={depth}")
     check_integer("width", width, minimum=1)
     check_integer("downscale", downscale, minimum=1)
     pixels = keras.Input((None, None, channels), name="pixels")
@@ -67,18 +74,8 @@ def build_residual_denoiser(
         inputs = {"pixels": pixels, "noise_level": level}
         level_map = ops.reshape(level / 255, (-1, 1, 1, 1)) * ops.ones_like(x[..., :1])
         x = layers.Concatenate(name="with_noise_map")([x, level_map])
-    x = layers.Conv2D(width, 3, padding="same", activation="relu", name="conv0")(x)
-    for i in range(1, depth - 1):
-        x = layers.Conv2D(
-            width,
-            3,
-            padding="same",
-            use_bias=False,
-            kernel_initializer="he_normal",
-            name=f"conv{i}",
-        )(x)
-        x = layers.BatchNormalization(momentum=0.9, name=f"norm{i}")(x)
-        x = layers.ReLU(name=f"relu{i}")(x)
+    body = _shortcut_body if shortcuts else _plain_body
+    x = body(x, depth - 1, width)
     x = layers.Conv2D(
         channels * downscale**2,
         3,
@@ -110,7 +107,7 @@ def build_blind_denoiser(
 
     Example:
         >>> import numpy as np
-        >>> denoiser = build_residual_denoiser(3, depth=3, width=8, noise_map=True)
+        >>> denoiser = build_residual_denoiser(3, depth=4, width=8, noise_map=True)
         >>> model = build_blind_denoiser(denoiser)
         >>> model.predict(np.zeros((2, 5, 7, 3)), verbose=0).shape
         (2, 5, 7, 3)
@@ -219,3 +216,38 @@ def _norm_activation(x, convolution, filters, strides, *, name):
     )(x)
     x = layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
     return layers.ReLU(name=f"{name}_relu")(x)
+
+
+def _plain_body(x, depth, width):
+    """Convolutions with batch normalisation, except for the first, and ReLU."""
+    x = layers.Conv2D(width, 3, padding="same", activation="relu", name="conv0")(x)
+    for i in range(1, depth):
+        x = layers.Conv2D(
+            width,
+            3,
+            padding="same",
+            use_bias=False,
+            kernel_initializer="he_normal",
+            name=f"conv{i}",
+        )(x)
+        x = layers.BatchNormalization(momentum=0.9, name=f"norm{i}")(x)
+        x = layers.ReLU(name=f"relu{i}")(x)
+    return x
+
+
+def _shortcut_body(x, depth, width):
+    """A convolution, and pairs of convolutions with shortcuts."""
+    x = layers.Conv2D(width, 3, padding="same", name="conv0")(x)
+    for i in range(1, depth, 2):
+        y = x
+        for j, activation in ((i, "relu"), (i + 1, None)):
+            y = layers.Conv2D(
+                width,
+                3,
+                padding="same",
+                activation=activation,
+                kernel_initializer="he_normal",
+                name=f"conv{j}",
+            )(y)
+        x = layers.Add(name=f"add{i}")([x, y])
+    return x

@@ -40,10 +40,13 @@ class NoiseSettings:
 class Network:
     """Model options."""
 
-    depth: int = setting(12, "Convolutions of the residual model.")
+    depth: int = setting(12, "Convolutions of the residual model, an even number.")
     width: int = setting(64, "Filters of each.")
     downscale: int = setting(
         2, "The residual model works at a resolution that is lower by this factor."
+    )
+    shortcuts: bool = setting(
+        True, "Shortcuts around pairs of convolutions; without: DnCNN as published."
     )
     noise_map: bool = setting(
         False, "Give the residual model the noise level; estimated if unknown."
@@ -60,7 +63,7 @@ class Config:
     recipe: str = setting("fast", "smoke (seconds), fast or best (highest PSNR).")
     epochs: int = setting(10, "Passes over the training patches.")
     batch_size: int = setting(64, "Patches per update.")
-    learning_rate: float = setting(0.002, "Peak learning rate.")
+    learning_rate: float = setting(0.001, "Peak learning rate.")
     max_train_examples: int | None = setting(
         None, "Train on that many pictures at most."
     )

@@ -202,6 +202,7 @@ def build_denoiser(model: str, channels: int, network: Network) -> keras.Model:
         depth=network.depth,
         width=network.width,
         downscale=network.downscale,
+        shortcuts=network.shortcuts,
         noise_map=network.noise_map,
     )
 

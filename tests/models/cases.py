@@ -51,7 +51,7 @@ TOKENS = np.random.default_rng(0).integers(1, VOCABULARY, (4, 11), "int32")
 TOKENS[np.arange(11) >= [[11], [5], [1], [9]]] = 0
 
 _image = {"input_shape": SHAPE, "num_classes": 3}
-_denoiser = functools.partial(build_residual_denoiser, 3, depth=3, width=6)
+_denoiser = functools.partial(build_residual_denoiser, 3, depth=4, width=6)
 _noise_map = functools.partial(_denoiser, noise_map=True)
 _colorizer = functools.partial(build_colorizer, widths=(4, 6))
 _text = {"vocabulary_size": VOCABULARY, "num_classes": 3}
@@ -93,6 +93,7 @@ IMAGES = {
 }
 
 PICTURES = {
+    "plain_denoiser": functools.partial(_denoiser, shortcuts=False),
     "residual_denoiser": _denoiser,
     "residual_denoiser_full_size": functools.partial(_denoiser, downscale=1),
     "noise_map_denoiser": _noise_map,

@@ -236,7 +236,7 @@ def test_denoiser_removes_noise(sample):
 def noise_map_run(tmp_path_factory):
     root = tmp_path_factory.mktemp("map")
     flags = ("--noise-map", "--min-noise-level", "5", "--noise-level", "50")
-    small = ("--max-train-examples", "400", "--epochs", "20", "--depth", "5")
+    small = ("--max-train-examples", "400", "--epochs", "20", "--depth", "6")
     return run_in(root, "denoise-images", *PHOTOS, *flags, *small)
 
 
@@ -313,7 +313,7 @@ def test_denoise_settings_out_of_range_are_refused(fields, message):
     [
         (("--noise-level", "0"), "`noise_level` must be above 0.*noise_level=0"),
         (("--min-noise-level", "30"), "`min_noise_level` must be from 0 to"),
-        (("--depth", "2"), "`depth` must be an integer of at least 3"),
+        (("--depth", "2"), "`depth` must be an integer of at least 4"),
     ],
 )
 def test_noise_that_cannot_be_is_refused_before_anything_is_written(
@@ -437,6 +437,7 @@ def test_temperature_of_zero_is_refused():
 STRIPPED = {
     "downscale_1": ({"downscale": 1, "depth": 4}, "residual_denoiser"),
     "downscale_2": ({"downscale": 2, "depth": 4}, "residual_denoiser"),
+    "plain": ({"shortcuts": False, "depth": 4}, "residual_denoiser"),
     "downscale_3": ({"downscale": 3, "depth": 4}, "residual_denoiser"),
     "autoencoder": ({"widths": (4, 4)}, "denoising_autoencoder"),
     "deep_autoencoder": ({"widths": (4, 4, 4, 4)}, "denoising_autoencoder"),

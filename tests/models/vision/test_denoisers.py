@@ -33,7 +33,7 @@ def autoencoder():
 
 @pytest.mark.parametrize("downscale", [1, 2, 3])
 def test_untrained_residual_denoiser_returns_its_input(downscale):
-    model = build_residual_denoiser(3, depth=3, width=4, downscale=downscale)
+    model = build_residual_denoiser(3, depth=4, width=4, downscale=downscale)
     for size in SIZES:
         pixels = noise(*size, low=-60, high=300)
         answer = model(pixels)
@@ -43,14 +43,14 @@ def test_untrained_residual_denoiser_returns_its_input(downscale):
 
 @pytest.mark.usefixtures("mixed_bfloat16")
 def test_residual_denoiser_keeps_pixels_exact_under_mixed_bfloat16():
-    model = build_residual_denoiser(1, depth=3, width=4, noise_map=True)
+    model = build_residual_denoiser(1, depth=4, width=4, noise_map=True)
     pixels = noise(5, 7, 1)
     answer = model({"pixels": pixels, "noise_level": np.array([9, 9])})
     np.testing.assert_allclose(answer, pixels, atol=1e-3)
 
 
 def test_depth_and_downscale_are_those_asked_for():
-    model = build_residual_denoiser(3, depth=5, width=4, downscale=3)
+    model = build_residual_denoiser(3, depth=6, width=4, downscale=3)
     kernels = [w.shape for w in model.trainable_weights if w.name == "kernel"]
     assert kernels == [(3, 3, 27, 4), *[(3, 3, 4, 4)] * 3, (3, 3, 4, 27)]
 
@@ -148,7 +148,8 @@ def test_everything_passes_through_the_bottleneck():
     ("options", "message"),
     [
         ({"channels": 0}, r"`channels` .*at least 1.*channels=0"),
-        ({"depth": 2}, r"`depth` .*at least 3.*depth=2"),
+        ({"depth": 2}, r"`depth` .*at least 4.*depth=2"),
+        ({"depth": 5}, r"`depth` must be an even number.*depth=5"),
         ({"width": 0}, r"`width` .*at least 1.*width=0"),
         ({"downscale": 0}, r"`downscale` .*at least 1.*downscale=0"),
         ({"downscale": 1.5}, r"`downscale` must be an integer.*downscale=1\.5"),
