@@ -49,10 +49,15 @@ def test_residual_denoiser_keeps_pixels_exact_under_mixed_bfloat16():
     np.testing.assert_allclose(answer, pixels, atol=1e-3)
 
 
-def test_depth_and_downscale_are_those_asked_for():
-    model = build_residual_denoiser(3, depth=6, width=4, downscale=3)
+@pytest.mark.parametrize("shortcuts", [True, False])
+def test_depth_and_downscale_are_those_asked_for(shortcuts):
+    model = build_residual_denoiser(
+        3, depth=6, width=4, downscale=3, shortcuts=shortcuts
+    )
+    norms = [w for w in model.weights if w.name == "moving_mean"]
+    assert len(norms) == (0 if shortcuts else 4)
     kernels = [w.shape for w in model.trainable_weights if w.name == "kernel"]
-    assert kernels == [(3, 3, 27, 4), *[(3, 3, 4, 4)] * 3, (3, 3, 4, 27)]
+    assert kernels == [(3, 3, 27, 4), *[(3, 3, 4, 4)] * 4, (3, 3, 4, 27)]
 
 
 @pytest.mark.parametrize("name", ["residual_denoiser", "residual_denoiser_full_size"])
