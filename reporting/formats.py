@@ -24,9 +24,7 @@ def metric_text(name: str, value: float) -> str:
         name: Its key in `metrics.json`, such as `accuracy` or `psnr`.
         value: Its value.
     """
-    if name.endswith(
-        ("accuracy", "_rate", "_ratio", "pct", "absolute_error", "explained_variance")
-    ):
+    if name.endswith(("accuracy", "_rate", "_ratio", "pct", "explained_variance")):
         return percent(value)
     if name.endswith("psnr"):
         return f"{value:.2f} dB"

@@ -47,6 +47,8 @@ def test_negative_differences_have_a_minus_sign():
         ("psnr", 31.456, "31.46 dB"),
         ("mean_absolute_error", 12345.678, "1.235e+04"),
         ("log_loss", 0.123456, "0.1235"),
+        ("colorfulness_ratio", 0.5, "50.00%"),
+        ("accuracy_2pct", 0.25, "25.00%"),
     ],
 )
 def test_metrics_have_the_unit_that_their_name_implies(name, value, text):
