@@ -273,8 +273,10 @@ def test_file_that_cannot_be_read_is_named(tmp_path):
     path = tmp_path / "0.png"
     pictures = load_evaluation_pictures(f"folder:{tmp_path}", channels=3)
     path.write_bytes(path.read_bytes()[:-200])  # The header is intact.
+    with pytest.raises(DatasetError, match=r"1 unreadable .*\n.*/0\.png: Invalid PNG"):
+        load_evaluation_pictures(f"folder:{tmp_path}", channels=3)
     with pytest.raises(DatasetError, match=r"Unreadable image file .*/0\.png: \w"):
-        load_evaluation_pictures(f"folder:{tmp_path}", channels=3)[0]
+        pictures[0]
     save(path, noise(3, 3))
     with pytest.raises(DatasetError, match=r"size .* changed .* Received: .*/0\.png"):
         pictures[0]
