@@ -15,6 +15,7 @@ from modelyard.models.layers.picture_sizes import (
     ResizeLike,
     ShrinkShortSide,
 )
+from modelyard.models.vision.blocks import conv_norm_relu
 
 _CHROMA_SCALE = 100.0
 _CHUNK_PIXELS = 2**18  # Each needs a number for each colour.
@@ -66,13 +67,13 @@ def build_colorizer(
     x = PadToMultiple(2 ** len(widths), name="pad")(x)
     skips = []
     for i, filters in enumerate(widths):
-        x = _norm_activation(x, filters, strides=2, name=f"down{i}")
-        x = _norm_activation(x, filters, name=f"encode{i}")
+        x = conv_norm_relu(x, filters, strides=2, name=f"down{i}")
+        x = conv_norm_relu(x, filters, name=f"encode{i}")
         skips.append(x)
     for i, filters in reversed(list(enumerate(widths[:-1]))):
         x = layers.UpSampling2D(interpolation="nearest", name=f"up{i}")(x)
         x = layers.Concatenate(name=f"join{i}")([x, skips[i]])
-        x = _norm_activation(x, filters, name=f"decode{i}")
+        x = conv_norm_relu(x, filters, name=f"decode{i}")
     x = CropLike(name="crop")([x, half_size])
     if num_colors:
         outputs = layers.Conv2D(num_colors, 1, dtype="float32", name="logits")(x)
@@ -311,12 +312,3 @@ def _closeness(chroma, colors):
     """Minus the squared distance to each colour, up to a constant for each pixel."""
     squares = np.square(colors).sum(axis=-1).astype("float32")
     return 2 * ops.matmul(chroma, np.ascontiguousarray(colors.T)) - squares
-
-
-def _norm_activation(x, filters, *, strides=1, name):
-    """A 3x3 convolution with normalisation and ReLU."""
-    x = layers.Conv2D(
-        filters, 3, strides=strides, padding="same", use_bias=False, name=f"{name}_conv"
-    )(x)
-    x = layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
-    return layers.ReLU(name=f"{name}_relu")(x)

@@ -7,6 +7,7 @@ from keras import layers, ops
 
 from modelyard.models.checks import check_integer, check_sizes
 from modelyard.models.layers.picture_sizes import CropLike, PadToMultiple
+from modelyard.models.vision.blocks import conv_norm_relu
 
 
 def build_residual_denoiser(
@@ -192,10 +193,12 @@ def build_denoising_autoencoder(
     scaled = layers.Rescaling(1 / 255, name="rescale")(inputs)
     x = PadToMultiple(2 ** len(widths), name="pad")(scaled)
     for i, filters in enumerate(widths):
-        x = _norm_activation(x, layers.Conv2D, filters, 2, name=f"down{i}")
-    x = _norm_activation(x, layers.Conv2D, code_filters, 1, name="code")
+        x = conv_norm_relu(x, filters, strides=2, name=f"down{i}")
+    x = conv_norm_relu(x, code_filters, name="code")
     for i, filters in reversed(list(enumerate(widths))):
-        x = _norm_activation(x, layers.Conv2DTranspose, filters, 2, name=f"up{i}")
+        x = conv_norm_relu(
+            x, filters, strides=2, convolution=layers.Conv2DTranspose, name=f"up{i}"
+        )
     x = CropLike(name="crop")([x, scaled])
     x = layers.Conv2D(
         channels,
@@ -207,15 +210,6 @@ def build_denoising_autoencoder(
     )(x)
     outputs = layers.Rescaling(255.0, dtype="float32", name="to_pixels")(x)
     return keras.Model(inputs, outputs, name=name)
-
-
-def _norm_activation(x, convolution, filters, strides, *, name):
-    """A 3x3 convolution, up or down, with normalisation and ReLU."""
-    x = convolution(
-        filters, 3, strides=strides, padding="same", use_bias=False, name=f"{name}_conv"
-    )(x)
-    x = layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
-    return layers.ReLU(name=f"{name}_relu")(x)
 
 
 def _plain_body(x, depth, width):

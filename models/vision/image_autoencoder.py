@@ -6,6 +6,7 @@ import keras
 from keras import layers
 
 from modelyard.models.checks import check_integer, check_sizes
+from modelyard.models.vision.blocks import conv_norm_relu
 
 
 def build_image_autoencoder(
@@ -46,14 +47,16 @@ def build_image_autoencoder(
     inputs = keras.Input(input_shape, name="pixels")
     x = layers.Rescaling(1 / 255, name="rescale")(inputs)
     for i, filters in enumerate(widths):
-        x = _norm_activation(x, layers.Conv2D, filters, name=f"down{i}")
+        x = conv_norm_relu(x, filters, strides=2, name=f"down{i}")
     maps = x.shape[1:]
     x = layers.Flatten(name="flatten")(x)
     code = layers.Dense(code_size, dtype="float32", name="code")(x)
     x = layers.Dense(maps[0] * maps[1] * maps[2], name="expand")(code)
     x = layers.Reshape(maps, name="reshape")(x)
     for i, filters in reversed(list(enumerate(widths))):
-        x = _norm_activation(x, layers.Conv2DTranspose, filters, name=f"up{i}")
+        x = conv_norm_relu(
+            x, filters, strides=2, convolution=layers.Conv2DTranspose, name=f"up{i}"
+        )
     surplus = [x.shape[axis] - input_shape[axis - 1] for axis in (1, 2)]
     x = layers.Cropping2D([(0, extra) for extra in surplus], name="crop")(x)
     x = layers.Conv2D(
@@ -66,13 +69,3 @@ def build_image_autoencoder(
     )(x)
     outputs = layers.Rescaling(255.0, dtype="float32", name="to_pixels")(x)
     return keras.Model(inputs, outputs, name=name)
-
-
-def _norm_activation(x, convolution, filters, *, name):
-    """A strided 3x3 convolution, up or down, with normalisation and ReLU."""
-    x = convolution(
-        filters, 3, strides=2, padding="same", use_bias=False, name=f"{name}_conv"
-    )(x)
-    # Short trainings are measured with averages that have caught up.
-    x = layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
-    return layers.ReLU(name=f"{name}_relu")(x)
