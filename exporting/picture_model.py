@@ -11,7 +11,11 @@ import tensorflow as tf
 
 from modelyard.data.images.decoding import decode_picture
 from modelyard.exporting.images import any_image, encode_images
-from modelyard.exporting.publishing import add_bytes_endpoint, publish_export
+from modelyard.exporting.publishing import (
+    add_bytes_endpoint,
+    add_endpoint,
+    publish_export,
+)
 from modelyard.serving.description import ExportDescription
 from modelyard.serving.golden import GoldenRequest
 
@@ -22,7 +26,6 @@ _UNEQUAL = (
     "requests of their own."
 )
 _EMPTY = "Images must have at least one pixel."
-_ROWS = "All inputs of a request must have as many rows as there are images."
 
 Process = Callable[..., Any]
 
@@ -146,8 +149,7 @@ def export_picture_model(
                     for key, value in signature.inputs.items()
                 ),
             ]
-            function = _checked(served[name], specs)
-            archive.add_endpoint(name, function, input_signature=specs)
+            add_endpoint(archive, name, served[name], *specs)
         add_bytes_endpoint(
             archive, "serve_bytes", serve_bytes, "image_bytes", filler=any_image()
         )
@@ -182,23 +184,6 @@ def _golden_request(signature: ExtraSignature, pictures: np.ndarray) -> GoldenRe
     )
 
 
-def _checked(function: Process, specs: Sequence[tf.TensorSpec]) -> Process:
-    """Checks shapes in the graph: no loader compares them with the signature."""
-
-    def call(*inputs):
-        pairs = zip(inputs, specs, strict=True)
-        pixels, *extra = (tf.ensure_shape(value, spec.shape) for value, spec in pairs)
-        count = tf.shape(pixels)[0]
-        checks = [
-            tf.debugging.assert_equal(tf.shape(value)[0], count, message=_ROWS)
-            for value in extra
-        ]
-        with tf.control_dependencies(checks):
-            return function(tf.identity(pixels), *extra)
-
-    return call
-
-
 def _decode(image_bytes: tf.Tensor, channels: int) -> tf.Tensor:
     """Decodes files `(n,)` of one size to float32 `(n, height, width, channels)`."""
     count = tf.shape(image_bytes)[0]
@@ -218,7 +203,7 @@ def _decode(image_bytes: tf.Tensor, channels: int) -> tf.Tensor:
         lambda index, *_: index < count, decode_next, (0, flat, sizes)
     )
     sizes = sizes.stack()
-    largest = tf.reduce_max(tf.concat([sizes, [[0, 0]]], 0), 0)
+    largest = tf.reduce_max(sizes, 0)
     check = tf.debugging.assert_equal(sizes, largest[None], message=_UNEQUAL)
     with tf.control_dependencies([check]):
         shape = (count, largest[0], largest[1], channels)
@@ -248,16 +233,17 @@ def _process_parts(
 ) -> tf.Tensor:
     """Processes all pictures at once, or strip by strip if there are many pixels."""
     shape = tf.shape(pixels)
-    count, height, width = shape[0], shape[1], shape[2]
-    is_filled = tf.logical_or(tf.equal(count, 0), tf.reduce_min(shape[1:3]) > 0)
+    is_filled = tf.reduce_min(shape[1:3]) > 0
     with tf.control_dependencies([tf.debugging.Assert(is_filled, [_EMPTY])]):
-        is_small = _num_pixels(shape) <= strips.max_pixels
+        shape = tf.identity(shape)  # Zeros are refused before they are divided by.
+    count, height, width = shape[0], shape[1], shape[2]
+    is_small = _num_pixels(shape) <= strips.max_pixels
     rows, halo = _strip_rows(strips, height, width)
-    rows = tf.where(is_small, tf.maximum(height, 1), rows)
+    rows = tf.where(is_small, height, rows)
     per_picture = (height + rows - 1) // rows
     taken = tf.where(is_small, count, 1)
     # One loop for all cases, because every call of `process` repeats its whole graph.
-    num_parts = tf.where(count == 0, 0, tf.where(is_small, 1, count * per_picture))
+    num_parts = tf.where(is_small, 1, count * per_picture)
 
     def process_next(index, parts):
         picture = index // per_picture
@@ -294,10 +280,10 @@ def _strip_rows(
 ) -> tuple[tf.Tensor, int]:
     """Rows of a strip, and rows of context on each side."""
     if strips.halo is None:
-        return tf.maximum(height, 1), 0
+        return height, 0
     multiple = strips.multiple
     halo = -(-strips.halo // multiple) * multiple
-    rows = strips.max_pixels // tf.maximum(width, 1) // multiple * multiple
+    rows = strips.max_pixels // width // multiple * multiple
     return tf.maximum(rows, max(multiple, 2 * halo)), halo
 
 

@@ -22,6 +22,7 @@ from modelyard.serving.warmup import write_warmup
 
 # Float32 sums in another order; scores are in [0, 1].
 GOLDEN_TOLERANCE = 1e-4
+_UNEQUAL_ROWS = "All inputs of a request must have as many rows as the first."
 
 
 class GateError(RuntimeError):
@@ -91,12 +92,11 @@ def publish_export(
 def add_endpoint(
     archive: keras.export.ExportArchive,
     name: str,
-    function: Callable[[Any], dict[str, Any]],
-    spec: tf.TensorSpec,
-    *,
+    function: Callable[..., dict[str, Any]],
+    *specs: tf.TensorSpec,
     filler: bytes = b"",
 ) -> None:
-    """Adds a signature with one input, whose shape is checked in the graph.
+    """Adds a signature whose inputs are checked in the graph.
 
     No loader compares a request with the signature, and some kernels end the process
     when they get another rank. A request without rows is answered with empty outputs.
@@ -104,22 +104,27 @@ def add_endpoint(
     Args:
         archive: Where the signature is added.
         name: Its name.
-        function: From the input to outputs by name, with the batch as the first
+        function: From the inputs to outputs by name, with the batch as the first
             dimension.
-        spec: Shape, dtype and name of the input.
-        filler: A valid string, with which `function` is called instead if there are no
-            rows. Numbers get zeros.
+        *specs: Shape, dtype and name of each input. All have the same number of rows.
+        filler: A valid string: `function` is called with one row of it instead if there
+            are no rows. Numbers get zeros.
     """
-    value = filler if spec.dtype == tf.string else 0
-    row = tf.cast(tf.fill((1, *spec.shape[1:]), value), spec.dtype)
 
-    def checked(inputs):
-        inputs = tf.ensure_shape(inputs, spec.shape)
-        count = tf.shape(inputs)[0]
-        outputs = function(tf.cond(count > 0, lambda: inputs, lambda: row))
+    def checked(*inputs):
+        pairs = zip(inputs, specs, strict=True)
+        batches = [tf.ensure_shape(value, spec.shape) for value, spec in pairs]
+        count = tf.shape(batches[0])[0]
+        checks = [
+            tf.debugging.assert_equal(tf.shape(value)[0], count, message=_UNEQUAL_ROWS)
+            for value in batches[1:]
+        ]
+        with tf.control_dependencies(checks):
+            batches = [_or_one_row(value, filler) for value in batches]
+        outputs = function(*batches)
         return {key: output[:count] for key, output in outputs.items()}
 
-    archive.add_endpoint(name, checked, input_signature=[spec])
+    archive.add_endpoint(name, checked, input_signature=list(specs))
 
 
 def add_bytes_endpoint(
@@ -133,6 +138,19 @@ def add_bytes_endpoint(
     """Adds a signature whose only input is strings `(n,)` under the name `argument`."""
     spec = tf.TensorSpec((None,), tf.string, name=argument)
     add_endpoint(archive, name, function, spec, filler=filler)
+
+
+def _or_one_row(value: tf.Tensor, filler: bytes) -> tf.Tensor:
+    """A batch, or one row of strings or zeros in place of an empty one."""
+    shape = tf.shape(value)
+
+    def one_row():
+        size = tf.concat([[1], tf.maximum(shape[1:], 1)], axis=0)
+        return tf.fill(
+            size, tf.cast(filler if value.dtype == tf.string else 0, value.dtype)
+        )
+
+    return tf.ensure_shape(tf.cond(shape[0] > 0, lambda: value, one_row), value.shape)
 
 
 def bytes_example(feature: str, value: bytes) -> bytes:
