@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Literal
 
+from modelyard.data.images.noise import LEVELS, Noise, NoiseKind
 from modelyard.data.names import require_known
 from modelyard.data.settings import check_settings, group, setting
 from modelyard.pipelines.common.recipes import Recipe
@@ -23,9 +24,7 @@ COMPARED = ("psnr", "ssim")
 class NoiseSettings:
     """Noise options."""
 
-    noise: Literal["gaussian", "poisson", "salt_and_pepper", "erased_squares"] = (
-        setting("gaussian", "Kind of noise.")
-    )
+    noise: NoiseKind = setting("gaussian", "Kind of noise.")
     noise_level: float | None = setting(
         None,
         "Strength of the noise. Default: 25, for salt_and_pepper 0.1, for squares 8.",
@@ -34,6 +33,17 @@ class NoiseSettings:
         None, "Smallest level in training. Default: always --noise-level."
     )
     clip_noise: bool = setting(False, "Clip noisy pixels to [0, 255].")
+
+    def resolve(self) -> Noise:
+        """Returns the noise that is selected, with the default level if none is.
+
+        Raises:
+            ValueError: If a level is out of range.
+        """
+        level = self.noise_level
+        if level is None:
+            level = LEVELS[self.noise].default
+        return Noise(self.noise, level, self.min_noise_level, self.clip_noise)
 
 
 @dataclasses.dataclass(frozen=True)

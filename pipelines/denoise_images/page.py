@@ -143,7 +143,7 @@ def _level_sections(lines: Mapping[str, Any], noise: Noise) -> list[Section]:
                 "pictures are measured."
             ),
             figure=level_figure(
-                lines, f"noise level: {LEVELS[noise.kind][2]}", "PSNR in dB"
+                lines, f"noise level: {LEVELS[noise.kind].meaning}", "PSNR in dB"
             ),
         )
     ]

@@ -45,7 +45,7 @@ def run(
     """
     with open_run(NAME, config, resume=resume, console=console) as run:
         config = run.config
-        noise = steps.make_noise(config.noise)
+        noise = config.noise.resolve()
         with run.timed("load"):
             splits = pictures.load_splits(config, config.channels)
             further, splits = pictures.load_further(config.evaluate_on, splits)
@@ -91,7 +91,7 @@ def evaluate(folder: Path) -> dict[str, Any]:
     require_finished(folder)
     model = keras.models.load_model(folder / "model.keras")
     splits = pictures.load_splits(config, config.channels)
-    noise = steps.make_noise(config.noise)
+    noise = config.noise.resolve()
     measured = steps.measure(model, splits.test, noise, Console(quiet=True))
     return steps.method_metrics(measured)[steps.OURS]
 
@@ -106,7 +106,7 @@ def export(folder: Path) -> Path:
 
     def publish(model, base, documents, config):
         examples = pictures.read_examples(folder)
-        level = steps.make_noise(config.noise).level
+        level = config.noise.resolve().level
         return export_picture_model(
             steps.served_model(model),
             base,

@@ -10,11 +10,9 @@ import numpy as np
 import tensorflow as tf
 from rich.console import Console
 
-from modelyard.data.images.noise import LEVELS, Noise, add_noise
-from modelyard.data.images.pictures import (
-    Pictures,
-    PictureSplits,
-)
+from modelyard.data.images.add_noise import add_noise
+from modelyard.data.images.noise import LEVELS, Noise
+from modelyard.data.images.pictures import Pictures, PictureSplits
 from modelyard.evaluation.denoising import CLASSICAL
 from modelyard.evaluation.pictures import picture_metrics
 from modelyard.exporting.picture_model import ExtraSignature
@@ -33,7 +31,7 @@ from modelyard.pipelines.common.pictures import (
     read_pictures,
     train_on_patches,
 )
-from modelyard.pipelines.denoise_images.config import Config, Network, NoiseSettings
+from modelyard.pipelines.denoise_images.config import Config, Network
 from modelyard.training.losses import PixelError
 from modelyard.training.run import Run
 
@@ -41,17 +39,6 @@ NOISY, OURS, GIVEN = "noisy input", "this model", "this model, level given"
 # Of the level that is trained for; see `measure_levels`.
 _LEVEL_FACTORS = (0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0)
 _NUM_LEVEL_PICTURES = 50
-
-
-def make_noise(settings: NoiseSettings) -> Noise:
-    """Returns the noise that settings select."""
-    level = settings.noise_level
-    return Noise(
-        settings.noise,
-        LEVELS[settings.noise][0] if level is None else level,
-        settings.min_noise_level,
-        settings.clip_noise,
-    )
 
 
 def train(run: Run, config: Config, splits: PictureSplits, noise: Noise) -> Trained:
@@ -112,7 +99,7 @@ def measure_all(
         The content of `metrics.json` but for the timing, and the denoised test
         pictures.
     """
-    noise = make_noise(config.noise)
+    noise = config.noise.resolve()
     test = measure(model, splits.test, noise, console)
     by_method = method_metrics(test)
     validation = method_metrics(measure(model, splits.validation, noise, console))
@@ -144,7 +131,7 @@ def measure_levels(
     """
     lines: dict[str, list[list[float]]] = {}
     for factor in _LEVEL_FACTORS if noise.kind != "erased_squares" else ():
-        level = min(factor * noise.level, LEVELS[noise.kind][1])
+        level = min(factor * noise.level, LEVELS[noise.kind].largest)
         changed = dataclasses.replace(noise, level=level, min_level=None)
         found = measure(model, pictures, changed, console, most=_NUM_LEVEL_PICTURES)
         for name, metrics in method_metrics(found).items():

@@ -35,7 +35,6 @@ from modelyard.pipelines.denoise_images.config import Network
 from modelyard.pipelines.denoise_images.page import describe_noise
 from modelyard.pipelines.denoise_images.steps import (
     build_denoiser,
-    make_noise,
     strip_options,
 )
 from modelyard.pipelines.enhance_images.steps import receptive_radius
@@ -272,7 +271,7 @@ def test_default_levels_fit_the_kind_of_noise():
     }
     for kind, text in expected.items():
         config = make_config(DenoiseConfig, {"noise": kind})
-        assert describe_noise(make_noise(config.noise)) == text
+        assert describe_noise(config.noise.resolve()) == text
 
 
 @pytest.mark.slow

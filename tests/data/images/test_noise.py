@@ -5,7 +5,8 @@ import pytest
 import scipy.ndimage
 import tensorflow as tf
 
-from modelyard.data.images.noise import LEVELS, Noise, add_noise
+from modelyard.data.images.add_noise import add_noise
+from modelyard.data.images.noise import LEVELS, Noise
 
 kinds = pytest.mark.parametrize("kind", LEVELS)
 
