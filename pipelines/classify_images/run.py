@@ -18,8 +18,7 @@ from modelyard.pipelines.common import images
 from modelyard.pipelines.common.finish import (
     describe_splits,
     finish,
-    gather_facts,
-    training_timing,
+    record_metrics,
 )
 from modelyard.pipelines.common.publishing import export_name
 from modelyard.training.run import open_run
@@ -74,11 +73,11 @@ def run(
         }
         batch_size = steps.effective_batch_size(config.batch_size, len(splits.train))
         seen = steps_per_epoch * batch_size
-        metrics["timing"] = {**run.timing, **training_timing(progress, seen)}
-        run.write_json("metrics.json", metrics)
-        facts = gather_facts(run, splits, metrics, progress, unit="images")
+        facts = record_metrics(
+            run, splits, metrics, progress, examples_per_epoch=seen, unit="images"
+        )
         results = images.gather_results(config.model, splits, scores, metrics)
-        name = export_name(config.output.export_name, config.dataset, config.model)
+        name = export_name(config)
         return finish(
             run,
             make_page=lambda export: classification_page(facts, results, export=export),

@@ -7,7 +7,6 @@ modelyard run classify-text --dataset "csv:PATH?text=COLUMN&label=COLUMN"
 from pathlib import Path
 from typing import Any
 
-import keras
 from rich.console import Console
 
 from modelyard.data.texts.tokenizer import (
@@ -26,6 +25,7 @@ from modelyard.pipelines.common.finish import (
     describe_splits,
     finish,
     gather_facts,
+    load_finished,
     training_timing,
 )
 from modelyard.pipelines.common.language_model import VOCABULARY_FILE
@@ -33,7 +33,7 @@ from modelyard.pipelines.common.publishing import export_name, publish_run
 from modelyard.reporting.classes import ClassificationResults
 from modelyard.training.files import storage_errors
 from modelyard.training.run import open_run
-from modelyard.training.run_folder import read_config, read_run_json, require_finished
+from modelyard.training.run_folder import read_run_json
 
 NAME = "classify-text"
 _PREDICT_INPUTS = "'A text' ..."
@@ -114,7 +114,7 @@ def run(
             metrics=measured,
         )
         sections = page.sections(classifier, tokens, results, metrics)
-        name = export_name(config.output.export_name, config.dataset, config.model)
+        name = export_name(config)
         return finish(
             run,
             make_page=lambda export: classification_page(
@@ -139,12 +139,10 @@ def evaluate(folder: Path) -> dict[str, Any]:
     Returns:
         The metrics, as under `test` in the run's `metrics.json`.
     """
-    config = read_config(folder, Config)
-    require_finished(folder)
+    config, model = load_finished(folder, Config)
     test = steps.load_splits(config, with_unlabelled=False).test
     tokenizer = make_tokenizer(load_vocabulary(folder / VOCABULARY_FILE))
     tokens = texts.encode(tokenizer, test.texts, config.data)
-    model = keras.models.load_model(folder / "model.keras")
     limits = texts.batch_limits(config.training.batch_words, config.batch_size)
     return steps.measure(texts.predict_scores(model, tokens, limits), test.labels)
 

@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from modelyard.pipelines.colorize_images.steps import GREY, OURS, TRUTH
+from modelyard.pipelines.colorize_images.steps import GREY, TRUTH
 from modelyard.pipelines.common.picture_page import (
     example_sections,
     method_sections,
     picture_model_card,
     summary_lines,
 )
-from modelyard.pipelines.common.pictures import Measured
+from modelyard.pipelines.common.pictures import OURS, Measured
 from modelyard.reporting.formats import metric_text, percent
 from modelyard.reporting.page import Page
 from modelyard.reporting.run_page import ExportFacts, RunFacts, make_run_page
@@ -71,7 +71,7 @@ def make_page(
             ),
             *_classifier_sections(metrics.get("classifier_accuracy")),
         ],
-        details=example_sections(measured, {GREY: "grey", OURS: "coloured"}, OURS),
+        details=example_sections(measured, {GREY: "grey", OURS: "coloured"}),
         export=export,
     )
 

@@ -7,7 +7,6 @@ modelyard run colorize-images --dataset cifar10 --model distribution_colorizer
 from pathlib import Path
 from typing import Any
 
-import keras
 from rich.console import Console
 
 from modelyard.exporting.picture_model import export_picture_model
@@ -17,12 +16,11 @@ from modelyard.pipelines.common import pictures
 from modelyard.pipelines.common.finish import (
     describe_splits,
     finish,
-    gather_facts,
-    training_timing,
+    load_finished,
+    record_metrics,
 )
 from modelyard.pipelines.common.publishing import export_name, publish_run
 from modelyard.training.run import open_run
-from modelyard.training.run_folder import read_config, require_finished
 
 NAME = "colorize-images"
 
@@ -60,19 +58,21 @@ def run(
             metrics, measured = steps.measure_all(
                 model, splits, further, classifier, mean_chroma, run.console
             )
-        metrics["timing"] = {
-            **run.timing,
-            **training_timing(progress, num_patches),
-        }
-        run.write_json("metrics.json", metrics)
-        facts = gather_facts(run, splits, metrics, progress, unit="patches")
+        facts = record_metrics(
+            run,
+            splits,
+            metrics,
+            progress,
+            examples_per_epoch=num_patches,
+            unit="patches",
+        )
         return finish(
             run,
             make_page=lambda export: page.make_page(facts, metrics, measured, export),
             card=page.model_card(
                 facts,
                 metrics,
-                export_name(config.output.export_name, config.dataset, config.model),
+                export_name(config),
             ),
             export=export,
             summary=page.summarise(metrics),
@@ -86,12 +86,10 @@ def evaluate(folder: Path) -> dict[str, Any]:
     Returns:
         The metrics, as under `test` in the run's `metrics.json`.
     """
-    config = read_config(folder, Config)
-    require_finished(folder)
-    model = keras.models.load_model(folder / "model.keras")
+    config, model = load_finished(folder, Config)
     splits = pictures.load_splits(config, channels=3)
     measured = steps.measure(model, splits.test, Console(quiet=True))
-    return steps.method_metrics(measured)[steps.OURS]
+    return steps.method_metrics(measured)[pictures.OURS]
 
 
 def export(folder: Path) -> Path:

@@ -25,18 +25,20 @@ from modelyard.models import (
 )
 from modelyard.pipelines.colorize_images.config import Config
 from modelyard.pipelines.common.pictures import (
+    OURS,
     Measured,
     Trained,
     Transform,
     apply_methods,
     cut_training_patches,
+    measure_splits,
     model_transform,
     read_pictures,
     train_on_patches,
 )
 from modelyard.training.run import Run
 
-OURS, GREY, MEAN, TRUTH = "this model", "grey copy", "mean chroma", "original"
+GREY, MEAN, TRUTH = "grey copy", "mean chroma", "original"
 
 
 def require_color(**sets: Pictures) -> None:
@@ -103,19 +105,12 @@ def measure_all(
         The content of `metrics.json` but for the timing, and the coloured test
         pictures.
     """
-    test = measure(model, splits.test, console, mean_chroma=mean_chroma)
-    methods = method_metrics(test)
-    metrics = {
-        "test": methods[OURS],
-        "validation": method_metrics(measure(model, splits.validation, console))[OURS],
-        "methods": methods,
-        "evaluated_on": {
-            spec: method_metrics(
-                measure(model, others, console, mean_chroma=mean_chroma)
-            )
-            for spec, others in further.items()
-        },
-    }
+    metrics, test = measure_splits(
+        lambda pictures: measure(model, pictures, console, mean_chroma=mean_chroma),
+        method_metrics,
+        splits,
+        further,
+    )
     if classifier is not None:
         metrics["classifier_accuracy"] = judge(classifier, splits.spec, test)
     return metrics, test

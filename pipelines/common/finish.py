@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import keras
 import pandas as pd
 
 from modelyard.pipelines.common.publishing import published
@@ -13,7 +14,11 @@ from modelyard.reporting.run_page import DatasetFacts, ExportFacts, RunFacts
 from modelyard.training.checkpoint import Progress
 from modelyard.training.files import write_text
 from modelyard.training.run import Run
-from modelyard.training.run_folder import read_run_json
+from modelyard.training.run_folder import (
+    read_config,
+    read_run_json,
+    require_finished,
+)
 
 
 def gather_facts(
@@ -50,6 +55,46 @@ def gather_facts(
         findings=splits.findings,
         unit=unit,
     )
+
+
+def record_metrics(
+    run: Run,
+    splits: Any,
+    metrics: dict[str, Any],
+    progress: Progress,
+    *,
+    examples_per_epoch: int,
+    unit: str,
+) -> RunFacts:
+    """Adds the timing to the metrics, writes `metrics.json`, and gathers the facts.
+
+    Args:
+        run: The run.
+        splits: As for `gather_facts`.
+        metrics: All metrics but the timing.
+        progress: History of the training.
+        examples_per_epoch: Examples that an epoch trained on.
+        unit: As for `gather_facts`.
+    """
+    timing = training_timing(progress, examples_per_epoch)
+    metrics["timing"] = {**run.timing, **timing}
+    run.write_json("metrics.json", metrics)
+    return gather_facts(run, splits, metrics, progress, unit=unit)
+
+
+def load_finished(folder: Path, config_class: type) -> tuple[Any, keras.Model]:
+    """Loads the config and the model of a finished run.
+
+    Args:
+        folder: The run's folder.
+        config_class: Class of its config.
+
+    Raises:
+        RunError: If the run has not finished its training.
+    """
+    config: Any = read_config(folder, config_class)
+    require_finished(folder)
+    return config, keras.models.load_model(folder / "model.keras")
 
 
 def finish(

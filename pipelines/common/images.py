@@ -13,6 +13,7 @@ from modelyard.evaluation.classification import classification_metrics
 from modelyard.evaluation.prediction import Views, predict_scores
 from modelyard.evaluation.references import find_references
 from modelyard.exporting.image_classifier import export_image_classifier
+from modelyard.pipelines.common.finish import load_finished
 from modelyard.pipelines.common.publishing import publish_run
 from modelyard.reporting.classes import (
     ClassificationResults,
@@ -23,7 +24,6 @@ from modelyard.reporting.model_card import image_request, model_card_text
 from modelyard.reporting.run_page import RunFacts
 from modelyard.training.files import write_atomically
 from modelyard.training.run import Run
-from modelyard.training.run_folder import read_config, require_finished
 
 PREDICT_INPUTS = "IMAGE..."
 _GOLDEN_EXAMPLES = 8
@@ -203,9 +203,7 @@ def evaluate_classifier(
         load_splits: Function from the config to the examples.
         batch_size: Images at a time.
     """
-    config: Any = read_config(folder, config_class)
-    require_finished(folder)
-    model = keras.models.load_model(folder / "model.keras")
+    config, model = load_finished(folder, config_class)
     test = load_splits(config).test
     scores = predict_scores(model, test.images, batch_size=batch_size)
     return classification_metrics(scores, test.labels)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from modelyard.evaluation.pictures import psnr_of_each
-from modelyard.pipelines.common.pictures import Measured
+from modelyard.pipelines.common.pictures import OURS, Measured
 from modelyard.reporting.formats import metric_text, quantity
 from modelyard.reporting.model_card import CardTable, image_request, model_card_text
 from modelyard.reporting.picture_sections import Triplet, triplet_section
@@ -46,7 +46,6 @@ def method_sections(
 def example_sections(
     measured: Measured,
     shown: Mapping[str, str],
-    ours: str,
     *,
     measure: Callable[..., np.ndarray] = psnr_of_each,
 ) -> list[Section]:
@@ -55,11 +54,10 @@ def example_sections(
     Args:
         measured: The test pictures.
         shown: Labels of the methods whose pictures are shown, by name.
-        ours: Name of the method by which the worst are chosen.
-        measure: Function from the true pictures and those of `ours` to the PSNR of
+        measure: Function from the true pictures and those of the model to the PSNR of
             each.
     """
-    ratios = measure(measured.truths, measured.results[ours])
+    ratios = measure(measured.truths, measured.results[OURS])
     count = len(measured.truths)
     sample = np.linspace(0, count - 1, min(_NUM_SAMPLES, count)).astype(int)
     worst = np.argsort(ratios, kind="stable")[:_NUM_WORST]
@@ -116,6 +114,8 @@ def summary_lines(
         for name, values in metrics["methods"].items()
         if name not in ours
     ]
+    for name, values in metrics.get("classical", {}).items():
+        lines.append(line(f"  {name} ({values['num_examples']:,} pictures)", values))
     for spec, found in metrics["evaluated_on"].items():
         lines += [line(f"{spec}, {name}", values) for name, values in found.items()]
     seconds = quantity(metrics["timing"]["train_seconds"], "seconds")

@@ -26,13 +26,13 @@ from modelyard.data.images.pipeline import (
     make_training_dataset,
     plan_epochs,
 )
+from modelyard.pipelines.common.fitting import build_and_fit
 from modelyard.training.checkpoint import Progress
 from modelyard.training.files import write_atomically
-from modelyard.training.optimizers import make_optimizer
-from modelyard.training.precision import dtype_policy, resolve_precision, resolve_xla
 from modelyard.training.run import Run
 
 PREDICT_INPUTS = "IMAGE... --output FOLDER"
+OURS = "this model"  # Among the methods that are measured.
 # From pixels of one size, float32 (n, height, width, channels), to others.
 Transform = Callable[[np.ndarray], np.ndarray]
 # From patches, uint8 (n, height, width, channels), and a seed (2,) to inputs and
@@ -164,20 +164,9 @@ def train_on_patches(
     )
     size = "x".join(map(str, examples.shape[1:]))
     run.say(
-        f"training on {len(examples):,} patches of {size}: {epochs} epochs of "
-        f"{steps:,} updates"
+        f"training patches: {len(examples):,} of {size}; epochs: {epochs}; "
+        f"updates per epoch: {steps:,}"
     )
-    with run.timed("build"):
-        keras.utils.set_random_seed(config.seed)
-        with dtype_policy(resolve_precision(config.training.precision)):
-            trained = build()
-        optimizer = make_optimizer(
-            **vars(config.optimization),
-            learning_rate=config.learning_rate,
-            total_steps=steps * epochs,
-        )
-        trained.compile(optimizer, loss, jit_compile=resolve_xla(config.training.xla))
-    run.begin(trained)
 
     def training_pairs(finished):
         dataset = make_training_dataset(
@@ -201,16 +190,15 @@ def train_on_patches(
             .prefetch(4)
         )
 
-    progress = run.fit(
-        trained,
+    model, progress = build_and_fit(
+        run,
+        build,
+        loss,
         training_pairs,
         _fixed_pairs(patches.validation, make_pairs, batch_size),
         epochs=epochs,
         steps_per_epoch=steps,
     )
-    with dtype_policy("float32"):
-        model = build()
-    model.set_weights(trained.get_weights())
     return Trained(model, progress, len(examples))
 
 
@@ -289,6 +277,38 @@ def apply_methods(
                 results[name] += list(np.rint(made).clip(0, 255).astype(np.uint8))
             bar.advance(task, len(batch))
     return Measured(names, truths, results)
+
+
+def measure_splits(
+    measure: Callable[[Pictures], Measured],
+    method_metrics: Callable[[Measured], dict[str, dict[str, Any]]],
+    splits: PictureSplits,
+    further: Mapping[str, Pictures],
+) -> tuple[dict[str, Any], Measured]:
+    """Measures the test split, the validation split and further data sets.
+
+    Args:
+        measure: Applies all methods to pictures.
+        method_metrics: Returns the metrics of each method.
+        splits: The pictures of the run.
+        further: Further data sets by name.
+
+    Returns:
+        Metrics for `metrics.json`: those of the model on `test` and `validation`, those
+        of all `methods` on the test split, and `evaluated_on`, the same for each
+        further data set; and the test pictures that the methods made.
+    """
+    test = measure(splits.test)
+    methods = method_metrics(test)
+    metrics = {
+        "test": methods[OURS],
+        "validation": method_metrics(measure(splits.validation))[OURS],
+        "methods": methods,
+        "evaluated_on": {
+            spec: method_metrics(measure(others)) for spec, others in further.items()
+        },
+    }
+    return metrics, test
 
 
 def model_transform(model: keras.Model) -> Transform:

@@ -45,9 +45,7 @@ def publish_run(
     require_finished(folder)
     if keras.backend.backend() != "tensorflow":
         return _export_with_tensorflow(folder)
-    output = config.output
-    name = export_name(output.export_name, config.dataset, config.model)
-    base = Path(output.saved_models_dir) / name
+    base = Path(config.output.saved_models_dir) / export_name(config)
     documents = [folder / name for name in DOCUMENTS]
     model = keras.models.load_model(folder / "model.keras")
     with storage_errors(base):
@@ -64,9 +62,9 @@ def published(folder: Path) -> Path | None:
     return path if path.exists() else None
 
 
-def export_name(given: str | None, dataset: str, model: str) -> str:
-    """Returns the name of an export, below the folder of SavedModels."""
-    return given or f"{slug(dataset)}-{model}"
+def export_name(config: Any) -> str:
+    """Returns the name of a run's export, below the folder of SavedModels."""
+    return config.output.export_name or f"{slug(config.dataset)}-{config.model}"
 
 
 def _export_with_tensorflow(folder: Path) -> Path:

@@ -10,8 +10,8 @@ from modelyard.pipelines.common.picture_page import (
     picture_model_card,
     summary_lines,
 )
-from modelyard.pipelines.common.pictures import Measured
-from modelyard.pipelines.denoise_images.steps import GIVEN, NOISY, OURS
+from modelyard.pipelines.common.pictures import OURS, Measured
+from modelyard.pipelines.denoise_images.steps import GIVEN, NOISY
 from modelyard.reporting.formats import metric_text
 from modelyard.reporting.page import Page
 from modelyard.reporting.picture_sections import level_figure
@@ -65,7 +65,7 @@ def make_page(
             ),
             *_level_sections(metrics["levels"], noise),
         ],
-        details=example_sections(measured, {NOISY: "noisy", OURS: "denoised"}, OURS),
+        details=example_sections(measured, {NOISY: "noisy", OURS: "denoised"}),
         export=export,
     )
 

@@ -7,7 +7,6 @@ modelyard run denoise-images --dataset folder:~/pictures --noise poisson
 from pathlib import Path
 from typing import Any
 
-import keras
 from rich.console import Console
 
 from modelyard.exporting.picture_model import export_picture_model
@@ -15,14 +14,13 @@ from modelyard.pipelines.common import pictures
 from modelyard.pipelines.common.finish import (
     describe_splits,
     finish,
-    gather_facts,
-    training_timing,
+    load_finished,
+    record_metrics,
 )
 from modelyard.pipelines.common.publishing import export_name, publish_run
 from modelyard.pipelines.denoise_images import page, steps
 from modelyard.pipelines.denoise_images.config import Config
 from modelyard.training.run import open_run
-from modelyard.training.run_folder import read_config, require_finished
 
 NAME = "denoise-images"
 
@@ -56,12 +54,14 @@ def run(
             metrics, measured = steps.measure_all(
                 model, config, splits, further, run.console
             )
-        metrics["timing"] = {
-            **run.timing,
-            **training_timing(progress, num_patches),
-        }
-        run.write_json("metrics.json", metrics)
-        facts = gather_facts(run, splits, metrics, progress, unit="patches")
+        facts = record_metrics(
+            run,
+            splits,
+            metrics,
+            progress,
+            examples_per_epoch=num_patches,
+            unit="patches",
+        )
         return finish(
             run,
             make_page=lambda export: page.make_page(
@@ -72,7 +72,7 @@ def run(
                 metrics,
                 splits.channels,
                 noise,
-                export_name(config.output.export_name, config.dataset, config.model),
+                export_name(config),
                 noise_map=config.network.noise_map,
             ),
             export=export,
@@ -87,13 +87,11 @@ def evaluate(folder: Path) -> dict[str, Any]:
     Returns:
         The metrics, as under `test` in the run's `metrics.json`.
     """
-    config = read_config(folder, Config)
-    require_finished(folder)
-    model = keras.models.load_model(folder / "model.keras")
+    config, model = load_finished(folder, Config)
     splits = pictures.load_splits(config, config.channels)
     noise = config.noise.resolve()
     measured = steps.measure(model, splits.test, noise, Console(quiet=True))
-    return steps.method_metrics(measured)[steps.OURS]
+    return steps.method_metrics(measured)[pictures.OURS]
 
 
 def export(folder: Path) -> Path:

@@ -22,11 +22,13 @@ from modelyard.models import (
     build_residual_denoiser,
 )
 from modelyard.pipelines.common.pictures import (
+    OURS,
     Measured,
     Trained,
     Transform,
     apply_methods,
     cut_training_patches,
+    measure_splits,
     model_transform,
     read_pictures,
     train_on_patches,
@@ -35,7 +37,7 @@ from modelyard.pipelines.denoise_images.config import Config, Network
 from modelyard.training.losses import PixelError
 from modelyard.training.run import Run
 
-NOISY, OURS, GIVEN = "noisy input", "this model", "this model, level given"
+NOISY, GIVEN = "noisy input", f"{OURS}, level given"
 # Of the level that is trained for; see `measure_levels`.
 _LEVEL_FACTORS = (0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0)
 _NUM_LEVEL_PICTURES = 50
@@ -99,25 +101,20 @@ def measure_all(
         The content of `metrics.json` but for the timing, and the denoised test
         pictures.
     """
-    noise = config.noise.resolve()
-    test = measure(model, splits.test, noise, console)
-    by_method = method_metrics(test)
-    validation = method_metrics(measure(model, splits.validation, noise, console))
-    metrics: dict[str, Any] = {
-        "test": by_method[OURS],
-        "validation": validation[OURS],
-        "methods": by_method,
-    }
-    most = config.baseline_examples
+    noise, most = config.noise.resolve(), config.baseline_examples
+
+    def measure_one(pictures, **options):
+        return measure(model, pictures, noise, console, **options)
+
+    metrics, test = measure_splits(measure_one, method_metrics, splits, {})
     if most and noise.has_sigma:
-        rivals = measure(model, splits.test, noise, console, classical=True, most=most)
+        rivals = measure_one(splits.test, classical=True, most=most)
         metrics["classical"] = method_metrics(rivals)
     metrics["levels"] = measure_levels(model, splits.test, noise, console)
-    metrics["evaluated_on"] = {}
-    for spec, others in further.items():
-        is_few = len(others) <= most
-        found = measure(model, others, noise, console, classical=is_few)
-        metrics["evaluated_on"][spec] = method_metrics(found)
+    metrics["evaluated_on"] = {
+        spec: method_metrics(measure_one(others, classical=len(others) <= most))
+        for spec, others in further.items()
+    }
     return metrics, test
 
 
@@ -130,10 +127,14 @@ def measure_levels(
         By method, pairs of level and PSNR; nothing for erased squares.
     """
     lines: dict[str, list[list[float]]] = {}
-    for factor in _LEVEL_FACTORS if noise.kind != "erased_squares" else ():
+    if noise.kind == "erased_squares":
+        return lines
+    console.print(f"measuring {len(_LEVEL_FACTORS)} noise levels", highlight=False)
+    quiet = Console(quiet=True)
+    for factor in _LEVEL_FACTORS:
         level = min(factor * noise.level, LEVELS[noise.kind].largest)
         changed = dataclasses.replace(noise, level=level, min_level=None)
-        found = measure(model, pictures, changed, console, most=_NUM_LEVEL_PICTURES)
+        found = measure(model, pictures, changed, quiet, most=_NUM_LEVEL_PICTURES)
         for name, metrics in method_metrics(found).items():
             lines.setdefault(name, []).append([level, metrics["psnr"]])
     return lines

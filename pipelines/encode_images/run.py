@@ -7,7 +7,6 @@ modelyard run encode-images --dataset digits --model pca
 from pathlib import Path
 from typing import Any
 
-import keras
 from rich.console import Console
 
 from modelyard.exporting.image_encoder import export_image_encoder
@@ -15,14 +14,13 @@ from modelyard.pipelines.common import images
 from modelyard.pipelines.common.finish import (
     describe_splits,
     finish,
-    gather_facts,
-    training_timing,
+    load_finished,
+    record_metrics,
 )
 from modelyard.pipelines.common.publishing import export_name, publish_run
 from modelyard.pipelines.encode_images import page, steps
 from modelyard.pipelines.encode_images.config import Config
 from modelyard.training.run import open_run
-from modelyard.training.run_folder import read_config, require_finished
 
 NAME = "encode-images"
 
@@ -57,13 +55,15 @@ def run(
             metrics["pca"] = steps.measure_pca(
                 splits, config.code_size, config.seed, run.console
             )
-        metrics["timing"] = {
-            **run.timing,
-            **training_timing(progress, len(splits.train)),
-        }
-        run.write_json("metrics.json", metrics)
-        facts = gather_facts(run, splits, metrics, progress, unit="images")
-        name = export_name(config.output.export_name, config.dataset, config.model)
+        facts = record_metrics(
+            run,
+            splits,
+            metrics,
+            progress,
+            examples_per_epoch=len(splits.train),
+            unit="images",
+        )
+        name = export_name(config)
         return finish(
             run,
             make_page=lambda export: page.make_page(
@@ -93,9 +93,7 @@ def evaluate(folder: Path) -> dict[str, Any]:
     Returns:
         The metrics, as under `test` in the run's `metrics.json`.
     """
-    config = read_config(folder, Config)
-    require_finished(folder)
-    model = keras.models.load_model(folder / "model.keras")
+    config, model = load_finished(folder, Config)
     splits = images.load_splits(config)
     metrics, _ = steps.measure(model, splits, Console(quiet=True))
     return metrics["test"]

@@ -24,12 +24,11 @@ from modelyard.models import (
     build_principal_components,
     fit_principal_components,
 )
+from modelyard.pipelines.common.fitting import build_and_fit
 from modelyard.pipelines.encode_images.config import Config
 from modelyard.training.checkpoint import Progress
 from modelyard.training.linear_head import fit_linear_head
 from modelyard.training.losses import PixelError
-from modelyard.training.optimizers import make_optimizer
-from modelyard.training.precision import dtype_policy, resolve_precision, resolve_xla
 from modelyard.training.run import Run
 
 _BATCH = 500
@@ -67,20 +66,10 @@ def train(
         config.code_size,
         widths=config.network.widths,
     )
-    with run.timed("build"):
-        keras.utils.set_random_seed(config.seed)
-        with dtype_policy(resolve_precision(config.training.precision)):
-            trained = build()
-        optimizer = make_optimizer(
-            **vars(config.optimization),
-            learning_rate=config.learning_rate,
-            total_steps=steps * config.epochs,
-        )
-        xla = resolve_xla(config.training.xla)
-        trained.compile(optimizer, PixelError(), jit_compile=xla)
-    run.begin(trained)
-    progress = run.fit(
-        trained,
+    return build_and_fit(
+        run,
+        build,
+        PixelError(),
         lambda finished: make_training_dataset(
             images,
             splits.train.labels,
@@ -95,10 +84,6 @@ def train(
         epochs=config.epochs,
         steps_per_epoch=steps,
     )
-    with dtype_policy("float32"):
-        model = build()
-    model.set_weights(trained.get_weights())
-    return model, progress
 
 
 def fit_pca(model: keras.Model, splits: ImageSplits, seed: int) -> float:

@@ -9,11 +9,10 @@ from modelyard.pipelines.common.picture_page import (
     picture_model_card,
     summary_lines,
 )
-from modelyard.pipelines.common.pictures import Measured
+from modelyard.pipelines.common.pictures import OURS, Measured
 from modelyard.pipelines.enhance_images.steps import (
     BICUBIC,
     NEAREST,
-    OURS,
     psnr_on_luminance,
     usual_border,
 )
@@ -62,7 +61,7 @@ def make_page(
             "PSNR and SSIM are of the luminance (ITU-R BT.601, studio range), without "
             f"a border of {usual_border(measured, scale)} pixels.",
         ),
-        details=example_sections(measured, _SHOWN, OURS, measure=psnr_on_luminance),
+        details=example_sections(measured, _SHOWN, measure=psnr_on_luminance),
         export=export,
     )
 

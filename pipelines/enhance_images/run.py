@@ -7,7 +7,6 @@ modelyard run enhance-images --dataset t91 --scale 3 --evaluate-on set5 set14
 from pathlib import Path
 from typing import Any
 
-import keras
 from rich.console import Console
 
 from modelyard.exporting.picture_model import export_picture_model
@@ -15,14 +14,13 @@ from modelyard.pipelines.common import pictures
 from modelyard.pipelines.common.finish import (
     describe_splits,
     finish,
-    gather_facts,
-    training_timing,
+    load_finished,
+    record_metrics,
 )
 from modelyard.pipelines.common.publishing import export_name, publish_run
 from modelyard.pipelines.enhance_images import page, steps
 from modelyard.pipelines.enhance_images.config import Config
 from modelyard.training.run import open_run
-from modelyard.training.run_folder import read_config, require_finished
 
 NAME = "enhance-images"
 
@@ -57,12 +55,14 @@ def run(
             metrics, measured = steps.measure_all(
                 model, config.scale, splits, further, run.console
             )
-        metrics["timing"] = {
-            **run.timing,
-            **training_timing(progress, num_patches),
-        }
-        run.write_json("metrics.json", metrics)
-        facts = gather_facts(run, splits, metrics, progress, unit="patches")
+        facts = record_metrics(
+            run,
+            splits,
+            metrics,
+            progress,
+            examples_per_epoch=num_patches,
+            unit="patches",
+        )
         return finish(
             run,
             make_page=lambda export: page.make_page(
@@ -73,7 +73,7 @@ def run(
                 metrics,
                 splits.channels,
                 config.scale,
-                export_name(config.output.export_name, config.dataset, config.model),
+                export_name(config),
             ),
             export=export,
             summary=page.summarise(metrics),
@@ -87,12 +87,10 @@ def evaluate(folder: Path) -> dict[str, Any]:
     Returns:
         The metrics, as under `test` in the run's `metrics.json`.
     """
-    config = read_config(folder, Config)
-    require_finished(folder)
-    model = keras.models.load_model(folder / "model.keras")
+    config, model = load_finished(folder, Config)
     splits = pictures.load_splits(config, config.channels)
     measured = steps.measure(model, splits.test, config.scale, Console(quiet=True))
-    return steps.method_metrics(measured, config.scale)[steps.OURS]
+    return steps.method_metrics(measured, config.scale)[pictures.OURS]
 
 
 def export(folder: Path) -> Path:

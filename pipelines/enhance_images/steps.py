@@ -11,18 +11,16 @@ from rich.console import Console
 
 from modelyard.data.images.pictures import Pictures, PictureSplits
 from modelyard.data.images.shrinking import shrink_bicubic
-from modelyard.evaluation.pictures import (
-    luminance,
-    picture_metrics,
-    psnr_of_each,
-)
+from modelyard.evaluation.pictures import luminance, picture_metrics, psnr_of_each
 from modelyard.models import build_super_resolver
 from modelyard.pipelines.common.pictures import (
+    OURS,
     Measured,
     Patches,
     Trained,
     apply_methods,
     cut_training_patches,
+    measure_splits,
     model_transform,
     read_pictures,
     train_on_patches,
@@ -31,7 +29,7 @@ from modelyard.pipelines.enhance_images.config import Config
 from modelyard.training.losses import LumaError
 from modelyard.training.run import Run
 
-OURS, BICUBIC, NEAREST = "this model", "bicubic", "nearest pixel"
+BICUBIC, NEAREST = "bicubic", "nearest pixel"
 # Of `tf.image.resize`.
 _FILTERS = {NEAREST: "nearest", BICUBIC: "bicubic", "Lanczos": "lanczos3"}
 _SMALL_SIDE = 16  # A border is cut off larger pictures only.
@@ -100,19 +98,12 @@ def measure_all(
         The content of `metrics.json` but for the timing, and the enlarged test
         pictures.
     """
-    test = measure(model, splits.test, scale, console)
-    validation = measure(model, splits.validation, scale, console)
-    methods = method_metrics(test, scale)
-    metrics = {
-        "test": methods[OURS],
-        "validation": method_metrics(validation, scale)[OURS],
-        "methods": methods,
-        "evaluated_on": {
-            spec: method_metrics(measure(model, others, scale, console), scale)
-            for spec, others in further.items()
-        },
-    }
-    return metrics, test
+    return measure_splits(
+        lambda pictures: measure(model, pictures, scale, console),
+        lambda measured: method_metrics(measured, scale),
+        splits,
+        further,
+    )
 
 
 def measure(

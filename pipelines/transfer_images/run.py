@@ -115,7 +115,7 @@ def run(
         shown = page.metrics_by_split(outcome.metrics)
         results = images.gather_results(config.model, splits, outcome.scores, shown)
         sections = page.sections(splits, outcome)
-        name = export_name(config.output.export_name, config.dataset, config.model)
+        name = export_name(config)
         folder = finish(
             run,
             make_page=lambda export: classification_page(
