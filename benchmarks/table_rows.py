@@ -76,6 +76,15 @@ _SOURCE = {"machine": "machine", "command": "command"}
 _PUBLISHED = {"reference": "reference"}
 _FULL = {**_ACCURACY, **_TIME, **_PUBLISHED, **_SOURCE}
 
+_PICTURE_COLUMNS = {
+    "pictures": "what",
+    "method": "method",
+    "PSNR": "method_psnr",
+    "SSIM": "method_ssim",
+    "number": "method_pictures",
+    "seconds": "picture_seconds",
+    **_SOURCE,
+}
 _DENOISERS = (
     "noisy input",
     "non-local means",
@@ -496,15 +505,7 @@ TABLES = {
         ),
     ),
     "denoise-images": Table(
-        {
-            "pictures": "what",
-            "method": "method",
-            "PSNR": "method_psnr",
-            "SSIM": "method_ssim",
-            "number": "method_pictures",
-            "seconds": "picture_seconds",
-            **_SOURCE,
-        },
+        _PICTURE_COLUMNS,
         (
             *_picture_rows(
                 "CIFAR-10, Gaussian, 25", "denoise-cifar10", "classical", _DENOISERS
@@ -531,15 +532,7 @@ TABLES = {
         ),
     ),
     "enhance-images": Table(
-        {
-            "pictures": "what",
-            "method": "method",
-            "PSNR": "method_psnr",
-            "SSIM": "method_ssim",
-            "number": "method_pictures",
-            "seconds": "picture_seconds",
-            **_SOURCE,
-        },
+        _PICTURE_COLUMNS,
         tuple(
             row
             for what in ("Set5", "Set14")

@@ -138,10 +138,22 @@ def picture_uri(image: np.ndarray) -> str:
     Returns:
         A `data:` URI of a PNG.
     """
+    return png_uri(image, shrink=-(-max(image.shape[:2]) // _LARGEST_SIDE))
+
+
+def png_uri(image: np.ndarray, *, shrink: int = 1) -> str:
+    """Encodes a picture of any size for an `img` element.
+
+    Args:
+        image: uint8 `(height, width, channels)` with 1 or 3 channels.
+        shrink: Whole factor by which it is shrunk.
+
+    Returns:
+        A `data:` URI of a PNG.
+    """
     picture = PIL.Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
-    factor = -(-max(image.shape[:2]) // _LARGEST_SIDE)
     buffer = io.BytesIO()
-    picture.reduce(factor).save(buffer, "png")
+    picture.reduce(shrink).save(buffer, "png")
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 

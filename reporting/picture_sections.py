@@ -1,16 +1,14 @@
 """Sections about pictures that were restored, enlarged or coloured."""
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import PIL.Image
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from modelyard.reporting.drawing import FIRST, INK, SECOND, draw_svg
+from modelyard.reporting.figures import png_uri
 from modelyard.reporting.sections import Picture, Section
 
 _LARGEST_SIDE = 192  # Pixels; larger pictures are cropped.
@@ -110,7 +108,7 @@ def _draw(triplet: Triplet) -> Picture:
         place = _most_detailed(pictures[-1])
         pictures = [picture[place] for picture in pictures]
     uris = [
-        _picture_uri(picture.repeat(factor, axis=0).repeat(factor, axis=1))
+        png_uri(picture.repeat(factor, axis=0).repeat(factor, axis=1))
         for picture in pictures
     ]
     return Picture(
@@ -159,14 +157,6 @@ def _crop_means(values: np.ndarray, height: int, width: int) -> np.ndarray:
     rows = total[height:] - total[:-height]
     sums = rows[:, width:] - rows[:, :-width]
     return sums[::_CROP_STEP, ::_CROP_STEP] / (height * width)
-
-
-def _picture_uri(picture: np.ndarray) -> str:
-    """Encodes every pixel of a picture, unlike `figures.picture_uri`."""
-    image = PIL.Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture)
-    buffer = io.BytesIO()
-    image.save(buffer, "png")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def _draw_levels(

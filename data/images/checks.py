@@ -1,10 +1,13 @@
 """Checks of image splits before training."""
 
 import hashlib
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import psutil
 
+from modelyard.data.errors import DatasetError
 from modelyard.data.label_checks import check_labels
 
 
@@ -32,12 +35,47 @@ def check_splits(
     """
     check_labels(labels, class_names)
     digests = {split: _digests(pixels) for split, pixels in images.items()}
+    return count_repeats(digests)
+
+
+def count_repeats(digests: Mapping[str, Sequence[bytes]]) -> dict[str, int]:
+    """Counts equal digests within train, and between train and other splits.
+
+    Args:
+        digests: Digests of the examples for each of the splits "train", "validation"
+            and "test".
+
+    Returns:
+        The counts that `check_splits` describes.
+    """
     train = set(digests["train"])
     return {
         "train_repeats": len(digests["train"]) - len(train),
         "train_validation_duplicates": sum(d in train for d in digests["validation"]),
         "train_test_duplicates": sum(d in train for d in digests["test"]),
     }
+
+
+def check_memory(shape: Sequence[int], what: str, remedy: str) -> None:
+    """Checks that images fit into half of the free memory.
+
+    Args:
+        shape: `(n, height, width, channels)` of uint8 images.
+        what: What they are called.
+        remedy: The end of the message: what to change, and what was received.
+
+    Raises:
+        DatasetError: If they do not fit.
+    """
+    needed = math.prod(shape)
+    free = psutil.virtual_memory().available
+    if needed > free / 2:
+        count, height, width, channels = shape
+        raise DatasetError(
+            f"{count} {what} of {height}x{width}x{channels} need "
+            f"{needed / 2**30:.1f} GiB, more than half of the free memory "
+            f"({free / 2**30:.1f} GiB). {remedy}"
+        )
 
 
 def _digests(images):

@@ -40,15 +40,7 @@ def save_contact_sheet(
     left = 0.35 + 0.085 * max(map(len, names))
     top, bottom = 0.55, 0.15 if rows == splits.num_classes else 0.4
     width, height = left + per_class * cell + 0.15, top + rows * cell + bottom
-    figure = Figure(figsize=(width, height), dpi=_DPI, facecolor="white")
-    figure.text(
-        0.15 / width,
-        1 - 0.3 / height,
-        f"{splits.spec.rpartition('/')[2]}: training images by class",
-        fontsize=11,
-        fontweight="bold",
-        va="center",
-    )
+    figure = _start_sheet(width, height, splits.spec, "training images by class")
     rng = np.random.default_rng(seed)
     for row, name in enumerate(names):
         middle = 1 - (top + (row + 0.5) * cell) / height
@@ -56,16 +48,8 @@ def save_contact_sheet(
         members = np.flatnonzero(splits.train.labels == row)
         chosen = rng.choice(members, min(per_class, len(members)), replace=False)
         for column, index in enumerate(chosen):
-            box = (left + column * cell, height - top - (row + 1) * cell)
-            axes = figure.add_axes(
-                (
-                    box[0] / width,
-                    box[1] / height,
-                    cell * 0.92 / width,
-                    cell * 0.92 / height,
-                )
-            )
-            _show(axes, splits.train.images[index])
+            corner = (left + column * cell, top + (row + 1) * cell)
+            _show(figure, splits.train.images[index], corner, 0.92 * cell)
     if rows < splits.num_classes:
         figure.text(
             0.15 / width,
@@ -112,31 +96,38 @@ def save_picture_sheet(
     margin, top = 0.15, 0.55
     width = max(columns * cell, 4.0) + 2 * margin
     height = top + rows * cell + margin
+    figure = _start_sheet(width, height, splits.spec, "training pictures")
+    for position, index in enumerate(np.sort(chosen)):
+        row, column = divmod(position, columns)
+        corner = (margin + column * cell, top + (row + 1) * cell)
+        _show(figure, splits.train[index], corner, 0.95 * cell)
+    figure.savefig(path, format="png")
+
+
+def _start_sheet(width, height, spec, title):
+    """Makes a figure of a size in inches, with its title."""
     figure = Figure(figsize=(width, height), dpi=_DPI, facecolor="white")
     figure.text(
-        margin / width,
+        0.15 / width,
         1 - 0.3 / height,
-        f"{splits.spec.rpartition('/')[2]}: training pictures",
+        f"{spec.rpartition('/')[2]}: {title}",
         fontsize=11,
         fontweight="bold",
         va="center",
     )
-    for position, index in enumerate(np.sort(chosen)):
-        row, column = divmod(position, columns)
-        axes = figure.add_axes(
-            (
-                (margin + column * cell) / width,
-                (height - top - (row + 1) * cell) / height,
-                cell * 0.95 / width,
-                cell * 0.95 / height,
-            )
-        )
-        _show(axes, splits.train[index])
-    figure.savefig(path, format="png")
+    return figure
 
 
-def _show(axes, image):
-    """Draws one image without a frame or ticks."""
+def _show(figure, image, corner, side):
+    """Draws an image, without a frame, into a square.
+
+    The lower left corner is given in inches from the left and from the top.
+    """
+    width, height = figure.get_size_inches()
+    left, down = corner
+    axes = figure.add_axes(
+        (left / width, (height - down) / height, side / width, side / height)
+    )
     axes.set_axis_off()
     if image.shape[-1] == 1:
         axes.imshow(image[..., 0], cmap="gray", vmin=0, vmax=255)

@@ -10,11 +10,11 @@ from typing import NoReturn
 
 import numpy as np
 import PIL.Image
-import psutil
 import tensorflow as tf
 
 from modelyard.data.cards.card import DatasetCard
 from modelyard.data.errors import DatasetError
+from modelyard.data.images.checks import check_memory
 from modelyard.data.images.decoding import (
     HEADER_BYTES,
     decode_image_bytes,
@@ -70,7 +70,11 @@ def load_image_folder(
     common_shape = _inspect(paths)
     height, width = (size, size) if size else common_shape[:2]
     shape = (height, width, channels or common_shape[2])
-    _check_memory(len(paths), shape)
+    check_memory(
+        (len(paths), *shape),
+        "images",
+        f"Lower `?size=` in the spec. Received: size={height}",
+    )
 
     images = _decode_all(paths, shape)
     splits, start = {}, 0
@@ -233,19 +237,6 @@ def _inspect(paths):
     if not 0 < max(width, height) <= _LARGEST_COMMON_SIDE:
         height = width = _DEFAULT_SIDE
     return height, width, 1 if all_grey else 3
-
-
-def _check_memory(count, shape):
-    """Raises if the decoded images would need more than half of the free memory."""
-    needed = count * int(np.prod(shape))
-    free = psutil.virtual_memory().available
-    if needed > free / 2:
-        raise DatasetError(
-            f"{count} images of {shape[0]}x{shape[1]}x{shape[2]} need "
-            f"{needed / 2**30:.1f} GiB, more than half of the free memory "
-            f"({free / 2**30:.1f} GiB). Lower `?size=` in the spec. "
-            f"Received: size={shape[0]}"
-        )
 
 
 def _decode_all(paths, shape):

@@ -1,10 +1,9 @@
 """Cuts pictures into patches for training."""
 
 import numpy as np
-import psutil
 import tensorflow as tf
 
-from modelyard.data.errors import DatasetError
+from modelyard.data.images.checks import check_memory
 from modelyard.data.images.picture_sequence import Pictures
 
 
@@ -65,7 +64,11 @@ def cut_patches(
         rng = np.random.default_rng(seed)
         kept = np.sort(rng.choice(total, max_patches, replace=False, shuffle=False))
     shape = (len(kept), side, side, pictures.channels)
-    _check_memory(shape)
+    check_memory(
+        shape,
+        "patches",
+        f"Lower `max_patches`. Received: max_patches={len(kept)}",
+    )
 
     patches = np.empty(shape, np.uint8)
     position = 0
@@ -106,16 +109,3 @@ def _extend(picture, side):
     if not missing.any():
         return picture
     return np.pad(picture, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="symmetric")
-
-
-def _check_memory(shape):
-    """Raises if the patches would need more than half of the free memory."""
-    needed = int(np.prod(shape))
-    free = psutil.virtual_memory().available
-    if needed > free / 2:
-        raise DatasetError(
-            f"{shape[0]} patches of {shape[1]}x{shape[2]}x{shape[3]} need "
-            f"{needed / 2**30:.1f} GiB, more than half of the free memory "
-            f"({free / 2**30:.1f} GiB). Lower `max_patches`. "
-            f"Received: max_patches={shape[0]}"
-        )

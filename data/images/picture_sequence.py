@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from modelyard.data.errors import DatasetError
+from modelyard.data.images.checks import count_repeats
 from modelyard.data.images.decoding import convert_to_grey, decode_picture
 from modelyard.data.images.folder import describe_cause
 
@@ -176,12 +177,7 @@ def count_duplicates(splits: Mapping[str, Pictures]) -> dict[str, int]:
         split: [_digest(item) for item in items if lengths[_length(item)] > 1]
         for split, items in contents.items()
     }
-    train = set(digests["train"])
-    return {
-        "train_repeats": len(digests["train"]) - len(train),
-        "train_validation_duplicates": sum(d in train for d in digests["validation"]),
-        "train_test_duplicates": sum(d in train for d in digests["test"]),
-    }
+    return count_repeats(digests)
 
 
 def _length(source):

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from modelyard.evaluation.pictures import psnr_of_each
 from modelyard.reporting.figures import enlarged_uri
 from modelyard.reporting.formats import metric_text, percent, quantity
 from modelyard.reporting.model_card import CardTable, image_request, model_card_text
@@ -149,9 +150,9 @@ def _comparison_section(metrics: Mapping[str, Any]) -> Section:
 def _picture_sections(images: np.ndarray, reconstructions: np.ndarray) -> list[Section]:
     """Originals beside their reconstructions: a sample, and the worst."""
     rounded = np.rint(reconstructions).astype(np.uint8)
-    errors = np.square((reconstructions - images) / 255).mean(axis=(1, 2, 3))
+    ratios = psnr_of_each(list(images), list(reconstructions))
     sample = np.linspace(0, len(images) - 1, min(_NUM_PICTURES, len(images)), dtype=int)
-    worst = np.argsort(-errors, kind="stable")[:_NUM_WORST]
+    worst = np.argsort(ratios, kind="stable")[:_NUM_WORST]
     chosen = {
         "Originals and reconstructions": (
             sample,
@@ -169,7 +170,7 @@ def _picture_sections(images: np.ndarray, reconstructions: np.ndarray) -> list[S
                         "original": enlarged_uri(images[i]),
                         "reconstruction": enlarged_uri(rounded[i]),
                     },
-                    note=f"{-10 * np.log10(max(errors[i], 1e-10)):.1f} dB",
+                    note=f"{ratios[i]:.1f} dB",
                 )
                 for i in indices
             ],
