@@ -15,7 +15,7 @@ from pathlib import Path
 
 from figures import HERE, finished_run, measure_in_turn, run_peer
 
-# DnCNN as published: slower at first, but better after many updates.
+# The plain network, as in DnCNN: slower at first, better after many updates.
 _PLAIN = ("--no-shortcuts", "--learning-rate", "0.002")
 _COLORIZE = ("--dataset", "cifar10", "--epochs", "8")
 _FIGURES = {

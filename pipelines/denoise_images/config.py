@@ -56,7 +56,7 @@ class Network:
         2, "The residual model works at a resolution that is lower by this factor."
     )
     shortcuts: bool = setting(
-        True, "Shortcuts around pairs of convolutions; without: DnCNN as published."
+        True, "Shortcuts around pairs of convolutions; without: plain, as in DnCNN."
     )
     noise_map: bool = setting(
         False, "Give the residual model the noise level; estimated if unknown."
